@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file mproc/pool.h
+ * @brief Pools: worker processes that run functions over many inputs.
+ */
+#ifndef MPROC_POOL_H
+#define MPROC_POOL_H
+
+#include <mproc/result.h>
+
+/** @defgroup pool Pool
+ *  @brief Runs a function over many inputs in worker processes. Python: Pool, ProcessPoolExecutor.
+ *
+ *  A pool is a handle of the process that created it. Its workers are forked from one supervisor
+ *  process that watches them; neither is a child that the program's wait() sees. A worker knows what
+ *  existed when the pool was made: a task is a function of the program, its context is a pointer
+ *  that is valid there (shared memory, or memory that existed). Workers have no descriptors of the
+ *  program but standard output and error and those in `.keep`, ignore SIGINT, and have the default
+ *  disposition for every signal that the program catches.
+ *
+ *  **When a worker dies** its item alone is #MP_ECRASHED (or runs again, see `.retries`), the worker
+ *  is replaced and the rest goes on. **When the supervisor is killed** all workers die with it, what
+ *  was not settled is #MP_ECRASHED, and later calls are #MP_ESTATE. **When the program ends**, in
+ *  whatever way, supervisor and workers and all their children end with it.
+ *  @{ */
+
+/** Worker processes and the work they were given. */
+typedef struct mp_pool mp_pool;
+
+/**
+ * A task: computes one output from one input, in a worker.
+ *
+ * @param in the item's input
+ * @param[out] out where its output goes
+ * @param context the job's context
+ * @return a value >= 0; a negative one: the item failed with that task_code
+ */
+typedef int (*mp_task)(const void *in, void *out, void *context);
+
+/** Options of mp_pool_create(). */
+typedef struct mp_pool_options {
+    size_t size;                /**< sizeof(mp_pool_options); mp_pool_new() sets it. */
+    int processes;              /**< How many workers; not given: mp_cpu_count(). */
+    int (*initializer)(void *); /**< Called once in each worker, replacements included; a result < 0
+                                     fails the pool: all its work is #MP_ETASK. */
+    void *initializer_arg;      /**< Its argument. */
+    void (*finalizer)(void *);  /**< Called with initializer_arg in each worker that ends in order. */
+    int max_tasks_per_child;    /**< Replaces a worker after so many items; not given: never. */
+    double task_timeout;        /**< Seconds an item may take before its worker is killed and the item
+                                     is #MP_ETASKTIMEOUT; not given: no limit. */
+    int retries;                /**< How often an item whose worker died runs again; not given: never. */
+    int pin_cpus;               /**< #MP_YES: each worker stays on one processor. */
+    const char *name;           /**< Names the workers: "name-1"; not given: "PoolWorker". */
+    int start_method;           /**< Not given, or #MP_START_FORK. */
+    const int *keep;            /**< Descriptors that workers keep open; ends with -1. */
+    void (*progress)(size_t done, size_t total, void *arg); /**< Called in the waiting thread of the
+                                     calls that wait for work, a few times a second. */
+    void *progress_arg;         /**< Its last argument. */
+} mp_pool_options;
+
+/** Everything that can be said about work; the other calls are short forms of it. */
+typedef struct mp_job {
+    size_t size;           /**< sizeof(mp_job). */
+    mp_task task;          /**< The function. */
+    void *context;         /**< Goes to every call; valid in the workers. */
+    const void *in;        /**< count inputs, one after the other; used in place if they lie in shared
+                                memory (then they must live until the work is done), else copied. */
+    size_t in_size;        /**< Bytes of one input. */
+    void *out;             /**< Where count outputs go, or NULL; written in place by the workers if it
+                                lies in shared memory, else when the work is waited for. */
+    size_t out_size;       /**< Bytes of one output. */
+    size_t count;          /**< How many items; 0 succeeds at once. */
+    size_t chunksize;      /**< How many items a worker takes at once; not given: chosen. */
+    double time_limit;     /**< As task_timeout, for this job; not given: the pool's. */
+    int retries;           /**< As retries, for this job; not given: the pool's; #MP_NO: none. */
+    mp_task_error *errors; /**< NULL, or count records, filled when the work is waited for. */
+    void (*callback)(mp_result *r, void *arg); /**< Not in this release: must be NULL. */
+    void *callback_arg;                        /**< Not in this release: must be NULL. */
+    void (*progress)(size_t done, size_t total, void *arg); /**< As in the pool's options. */
+    void *progress_arg;                                     /**< Its last argument. */
+} mp_job;
+
+MP_BEGIN_DECLS
+
+/**
+ * Makes a pool and starts its workers.
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: Pool().
+ *
+ * @param[out] out the new pool, NULL on failure; owed to mp_pool_free()
+ * @param options see #mp_pool_options, or NULL
+ * @return 0; #MP_EINVAL: out is NULL, processes < 0 or more than 4096, a negative or NaN number, a
+ *         descriptor in keep that is not open, an option that is unknown or not in this release;
+ *         #MP_ESYS(EAGAIN): no more processes; #MP_ESYS(EMFILE): no more descriptors; #MP_ENOMEM
+ */
+MP_API int mp_pool_create(mp_pool **out, const mp_pool_options *options);
+
+/** mp_pool_create() with keywords: `mp_pool_new(&pool, .processes = 4)`. */
+#define mp_pool_new(...) MP_I_NEW(mp_pool, __VA_ARGS__)
+
+/**
+ * Runs a task over an array and waits for all of it.
+ *
+ * All items run, whatever fails; the good ones are delivered.
+ * Thread-safe; not async-signal-safe; only in the process that created the pool. Python: map().
+ *
+ * @param pool a pool
+ * @param task the function
+ * @param in count inputs
+ * @param in_size bytes of one input; 0: there are none, in may be NULL
+ * @param[out] out count outputs, those of failed items left as they are
+ * @param out_size bytes of one output; 0: there are none, out may be NULL
+ * @param count how many; 0 succeeds at once
+ * @return 0; the code of the lowest item that failed, #MP_ETASK, #MP_ECRASHED, #MP_ETASKTIMEOUT or
+ *         #MP_ECANCELED, see mp_last_task_error(); #MP_EINVAL: no pool, no task, a NULL array, sizes
+ *         that overflow, a task that was loaded after the pool was made; #MP_ESTATE: closed,
+ *         terminated, another process's pool, or its supervisor is gone; #MP_ENOMEM; #MP_EINTR: items
+ *         that have not started are canceled, nothing is delivered
+ */
+MP_API int mp_pool_map(mp_pool *pool, mp_task task, const void *in, size_t in_size, void *out,
+                       size_t out_size, size_t count);
+
+/** mp_pool_map() with the sizes of the arrays' elements: `MP_MAP(pool, square, in, out, 100)`. */
+#define MP_MAP(pool, task, in, out, count)                                                         \
+    mp_pool_map((pool), (task), (in), sizeof(*(in)), (out), sizeof(*(out)), (count))
+
+/**
+ * mp_pool_map() that does not wait. mp_result_get(r, array, out_size * count, timeout) delivers.
+ *
+ * The inputs are copied before it returns, unless they lie in shared memory. Python: map_async().
+ *
+ * @param pool a pool
+ * @param[out] out the result, NULL on failure; owed to mp_result_free()
+ * @param task the function
+ * @param in count inputs
+ * @param in_size bytes of one input
+ * @param out_size bytes of one output
+ * @param count how many
+ * @return 0, or a code of mp_pool_map() that is not an item's
+ */
+MP_API int mp_pool_map_async(mp_pool *pool, mp_result **out, mp_task task, const void *in,
+                             size_t in_size, size_t out_size, size_t count);
+
+/**
+ * Runs a task once and waits for it.
+ *
+ * Thread-safe; not async-signal-safe; only in the process that created the pool. Python: apply().
+ *
+ * @param pool a pool
+ * @param task the function
+ * @param in its input
+ * @param in_size bytes of it; 0: there is none
+ * @param[out] out its output, untouched if it failed
+ * @param out_size bytes of it; 0: there is none
+ * @param timeout seconds to wait; then the task is canceled if it has not started, else it runs on
+ *        and its output is dropped
+ * @return a code of mp_pool_map(), or #MP_ETIMEDOUT
+ */
+MP_API int mp_pool_apply(mp_pool *pool, mp_task task, const void *in, size_t in_size, void *out,
+                         size_t out_size, double timeout);
+
+/**
+ * mp_pool_apply() that does not wait. mp_result_get(r, out, out_size, timeout) delivers.
+ * Python: apply_async(), Executor.submit().
+ *
+ * @param pool a pool
+ * @param[out] out the result, NULL on failure; owed to mp_result_free()
+ * @param task the function
+ * @param in its input, copied unless it lies in shared memory
+ * @param in_size bytes of it
+ * @param out_size bytes of its output
+ * @return 0, or a code of mp_pool_map() that is not an item's
+ */
+MP_API int mp_pool_apply_async(mp_pool *pool, mp_result **out, mp_task task, const void *in,
+                               size_t in_size, size_t out_size);
+
+/**
+ * Runs a job and waits for it.
+ *
+ * @param pool a pool
+ * @param job the work; out and errors are filled before it returns
+ * @param timeout seconds; then what has not started is canceled, and nothing is delivered
+ * @return a code of mp_pool_map(); #MP_ETIMEDOUT; #MP_EINVAL also for unknown members of job
+ */
+MP_API int mp_pool_run(mp_pool *pool, const mp_job *job, double timeout);
+
+/**
+ * Gives a job to the pool and does not wait.
+ *
+ * job's out and errors are filled inside mp_result_get() and mp_result_wait() of the submitting
+ * process, and must live until mp_result_free(). The job structure itself need not.
+ *
+ * @param pool a pool
+ * @param[out] out the result, NULL on failure; owed to mp_result_free()
+ * @param job the work
+ * @return 0, or a code of mp_pool_run() that is not an item's
+ */
+MP_API int mp_pool_submit(mp_pool *pool, mp_result **out, const mp_job *job);
+
+/**
+ * Says that no more work will come; what was submitted still runs. Python: close().
+ *
+ * Thread-safe; not async-signal-safe.
+ *
+ * @param pool a pool
+ * @return 0, again when it is closed already; #MP_EINVAL; #MP_ESTATE: another process's pool
+ */
+MP_API int mp_pool_close(mp_pool *pool);
+
+/**
+ * Ends the pool at once: kills the workers; what was not settled is #MP_ECANCELED.
+ *
+ * Thread-safe; not async-signal-safe. Python: terminate().
+ *
+ * @param pool a pool
+ * @return 0, again when it has ended already; #MP_EINVAL; #MP_ESTATE: another process's pool
+ */
+MP_API int mp_pool_terminate(mp_pool *pool);
+
+/**
+ * Waits until a closed or terminated pool's processes are gone. Python: join().
+ *
+ * Thread-safe; not async-signal-safe.
+ *
+ * @param pool a pool
+ * @param timeout seconds
+ * @return 0; #MP_ETIMEDOUT; #MP_ESTATE: neither closed nor terminated, or another process's pool;
+ *         #MP_EINVAL; #MP_EINTR
+ */
+MP_API int mp_pool_join(mp_pool *pool, double timeout);
+
+/** Terminates the pool, joins it and frees it. mp_pool_close() and mp_pool_join() before it are the
+ *  orderly way. In a process that inherited the handle it frees that copy alone.
+ *  @param pool a pool, or NULL */
+MP_API void mp_pool_free(mp_pool *pool);
+
+/**
+ * Fails the running item with a text: `return mp_task_fail(-7, "bad row %d", row);`
+ *
+ * In a task only; elsewhere it just returns. Thread-safe; not async-signal-safe.
+ *
+ * @param code the task_code; one >= 0 counts as -1
+ * @param format as printf's; the text reaches the caller, cut to 255 bytes
+ * @return code, or -1 if code >= 0
+ */
+MP_API int mp_task_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/**
+ * A progress function that draws a bar on standard error, if that is a terminal.
+ *
+ * @param done items done
+ * @param total items in all
+ * @param arg not used
+ */
+MP_API void mp_progress_bar(size_t done, size_t total, void *arg);
+
+/** The ready progress bar, for `.progress`. */
+#define MP_PROGRESS_BAR mp_progress_bar
+
+MP_END_DECLS
+
+/** @} */
+
+#endif
