@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* The library's one pthread_atfork handler, and who is called by it. */
+#ifndef MPROC_OS_ATFORK_H
+#define MPROC_OS_ATFORK_H
+
+/* What a part of the library does around every fork() of the process. A member may be NULL. Parts are
+ * prepared in the reverse order of their registration, and called in that order in parent and child.
+ * The child's call must restrict itself to what works beside other threads' locks. */
+typedef struct mp__atfork {
+    void (*prepare)(void);
+    void (*parent)(void);
+    void (*child)(void);
+    struct mp__atfork *next, *prev; /* set by mp__atfork_add() */
+} mp__atfork;
+
+/* Registers a part for the life of the process. Once for each part. Returns 0 or a code. */
+int mp__atfork_add(mp__atfork *part);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* mp_interrupt(): a word of this process that the main thread's sleeps watch. */
+#ifndef MPROC_OS_INTERRUPT_H
+#define MPROC_OS_INTERRUPT_H
+
+#include "base/atomic.h"
+
+/* 1 while an interrupt is pending. */
+extern _Atomic uint32_t mp__interrupt_word;
+
+/* Takes a pending interrupt, in the main thread; false elsewhere. A blocking call asks once at its
+ * start, and again whenever a sleep has ended. */
+bool mp__interrupted(void);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* What this process may use: processors and memory, as affinity and control groups allow. */
+#ifndef MPROC_OS_LIMITS_H
+#define MPROC_OS_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Usable processors, at least 1. */
+int mp__limits_cpus(void);
+
+/* The lesser of the machine's memory and the control group's limit, in bytes. */
+uint64_t mp__limits_memory(void);
+
+#endif

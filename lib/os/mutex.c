@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Why it is right.
+ *
+ * The word is 0 (free), or the owner's thread id, with MP__WAITERS if somebody may sleep on it; after
+ * an owner's death the kernel has left MP__OWNER_DIED, with or without MP__WAITERS, and no id.
+ *
+ * - Taking is one compare-and-swap from a word without id, with acquire order; it pairs with the
+ *   exchange in unlock, or with the kernel's store at a death. From MP__OWNER_DIED it means that the
+ *   last owner died; the mark is gone then, and comes back if this owner dies as well.
+ * - A sleeper has put MP__WAITERS beside the owner's id and sleeps on exactly that value. Unlock
+ *   exchanges the word for 0 and wakes one sleeper if MP__WAITERS was set. Who has slept takes the
+ *   lock with MP__WAITERS, since others may sleep still; at worst that costs one wake of nobody.
+ * - Death of the owner: the kernel marks the word and wakes one.
+ * - Death between the exchange and the wake: the node is announced meanwhile, and the kernel wakes
+ *   one sleeper of an announced word that nobody owns.
+ * - Death of a sleeper that was woken and has not taken the lock: the same, for it is announced while
+ *   it sleeps. If meanwhile another took the lock without having slept, MP__WAITERS is lost for those
+ *   who still sleep: they look again after 100 ms and set it. (The C library's own robust mutex
+ *   sleeps on in that case.)
+ * - Linking and unlinking: announced.
+ */
+#include "os/mutex.h"
+
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/interrupt.h"
+
+#include <mproc/error.h>
+
+#define SPINS 64 /* pauses before the first sleep: about as long as our critical sections */
+
+/* One try. Returns 1 if it did not get the lock; *seen is the word then. */
+static int take(mp__mutex *m, mp__thread *self, uint32_t *seen, uint32_t mark)
+{
+    uint32_t word = mp__load_relaxed(&m->word);
+    while (mp__robust_abandoned(word)) {
+        uint32_t mine = self->tid | (word & MP__WAITERS) | mark;
+        if (mp__cas_acquire(&m->word, &word, mine)) {
+            mp__robust_link(self, m);
+            return word & MP__OWNER_DIED ? MP_OWNERDEAD : 0;
+        }
+    }
+    *seen = word;
+    return (word & MP__TID_MASK) == self->tid ? MP_EDEADLK : 1;
+}
+
+static int spin(mp__mutex *m, mp__thread *self, uint32_t *seen)
+{
+    for (int i = 0; i < SPINS; i++) {
+        mp__pause();
+        if (mp__robust_abandoned(mp__load_relaxed(&m->word))) {
+            int rc = take(m, self, seen, 0);
+            if (rc != 1)
+                return rc;
+        }
+    }
+    return 1;
+}
+
+static int sleep_and_take(mp__mutex *m, mp__thread *self, mp__deadline until, bool interruptible)
+{
+    uint32_t seen = 0;
+    uint32_t mark = 0;
+    for (;;) {
+        int rc = take(m, self, &seen, mark);
+        if (rc != 1)
+            return rc;
+        if (!(seen & MP__WAITERS) &&
+            !mp__cas_relaxed(&m->word, &seen, seen | MP__WAITERS)) /* its unlock will look */
+            continue;
+        if (mp__deadline_passed(until))
+            return MP_ETIMEDOUT;
+        mp__deadline slice = mp__deadline_look_again(until);
+        if (interruptible)
+            mp__sleep(&m->word, seen | MP__WAITERS, slice);
+        else
+            mp__futex_wait(&m->word, seen | MP__WAITERS, slice);
+        mark = MP__WAITERS;
+        if (interruptible && mp__interrupted())
+            return MP_EINTR;
+    }
+}
+
+int mp__mutex_acquire(mp__mutex *m, mp__deadline until, bool interruptible)
+{
+    mp__thread *self = mp__thread_self();
+    mp__robust_announce(self, m);
+    uint32_t word = 0;
+    int rc;
+    if (mp__cas_acquire(&m->word, &word, self->tid)) {
+        mp__robust_link(self, m);
+        rc = 0;
+    } else {
+        rc = take(m, self, &word, 0);
+        if (rc == 1 && until.ns != 0 && mp__may_spin())
+            rc = spin(m, self, &word);
+        if (rc == 1)
+            rc = until.ns == 0 ? MP_ETIMEDOUT : sleep_and_take(m, self, until, interruptible);
+    }
+    mp__robust_announce(self, NULL);
+    return rc;
+}
+
+bool mp__mutex_lock(mp__mutex *m)
+{
+    return mp__mutex_acquire(m, MP__NEVER, false) == MP_OWNERDEAD;
+}
+
+int mp__mutex_lock_briefly(mp__mutex *m)
+{
+    int rc = mp__mutex_acquire(m, MP__AT_ONCE, false);
+    if (rc == MP_ETIMEDOUT)
+        rc = mp__mutex_acquire(m, mp__deadline_in_ns(MP__NS_PER_MS), false);
+    return rc == MP_ETIMEDOUT ? MP_EAGAIN : rc;
+}
+
+void mp__mutex_unlock(mp__mutex *m)
+{
+    mp__thread *self = mp__thread_self();
+    mp__robust_announce(self, m);
+    mp__robust_unlink(self, m);
+    /* Publishes what the lock guards to the next compare-and-swap in take(), and is the full barrier
+     * between a change and the look for sleepers that follows an unlock. */
+    uint32_t word = mp__exchange_seq(&m->word, 0);
+    if (word & MP__WAITERS)
+        mp__futex_wake(&m->word, 1);
+    mp__robust_announce(self, NULL);
+}
+
+bool mp__mutex_is_mine(const mp__mutex *m)
+{
+    uint32_t word = mp__load_relaxed(&m->word);
+    return (word & MP__TID_MASK) == mp__thread_self()->tid;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/thread.h"
+
+#include "base/atomic.h"
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+_Thread_local mp__thread mp__thread_this;
+
+void mp__thread_discover(void)
+{
+    mp__thread *self = &mp__thread_this;
+    size_t length = 0;
+    self->robust = NULL;
+    if (syscall(SYS_get_robust_list, 0, &self->robust, &length) != 0 ||
+        length != sizeof(struct robust_list_head))
+        self->robust = NULL;
+    self->tid = (uint32_t)syscall(SYS_gettid);
+    self->is_main = self->tid == (uint32_t)getpid();
+    self->held = 0;
+}
+
+void mp__thread_forget(void)
+{
+    mp__thread_this.tid = 0;
+}
+
+int mp__process_id(void)
+{
+    return (int)getpid();
+}
+
+int mp__thread_count(void)
+{
+    struct stat tasks;
+    if (stat("/proc/self/task", &tasks) != 0 || tasks.st_nlink < 3)
+        return 2;
+    return (int)tasks.st_nlink - 2;
+}
+
+bool mp__may_spin(void)
+{
+    static _Atomic int answer; /* 0 unknown, 1 no, 2 yes; racing writers agree */
+    int known = mp__load_relaxed(&answer);
+    if (known == 0) {
+        cpu_set_t set;
+        bool one = sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) <= 1;
+        known = one ? 1 : 2;
+        mp__store_relaxed(&answer, known);
+    }
+    return known == 2;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What the library keeps for each thread: its kernel id and its robust list, both asked once. */
+#ifndef MPROC_OS_THREAD_H
+#define MPROC_OS_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct robust_list_head;
+
+typedef struct mp__thread {
+    uint32_t tid;                    /* 0 until discovered, and again in a forked child */
+    uint32_t held;                   /* robust nodes of ours in the list */
+    struct robust_list_head *robust; /* the C library's list head */
+    bool is_main;                    /* the thread that main() runs in */
+    uint32_t spin;                   /* how long spinning has paid lately, in pauses */
+} mp__thread;
+
+extern _Thread_local mp__thread mp__thread_this;
+
+void mp__thread_discover(void);
+
+/* In a forked child: the thread is another one now. */
+void mp__thread_forget(void);
+
+static inline mp__thread *mp__thread_self(void)
+{
+    if (__builtin_expect(mp__thread_this.tid == 0, 0))
+        mp__thread_discover();
+    return &mp__thread_this;
+}
+
+/* The calling process's id. */
+int mp__process_id(void);
+
+/* How many threads this process has; 2 ("several") if that cannot be found out. */
+int mp__thread_count(void);
+
+/* Whether spinning can pay at all: it cannot where all processes share one processor. */
+bool mp__may_spin(void);
+
+#endif
