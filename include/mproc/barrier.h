@@ -14,8 +14,8 @@
  *  It is cyclic: when all have gone on it can be used again. Made by mp_barrier_create() in shared
  *  memory, or by mp_barrier_init() inside the program's own shared structure.
  *
- *  **When a party dies** (its process, or its thread) after it has arrived, the barrier breaks for the
- *  others at once: they get #MP_EBROKEN (on Linux before 5.16 within 100 ms). A party that dies
+ *  **When a party dies** (its process, or its thread) after it has arrived, the barrier breaks for
+ *  the others at once: they get #MP_EBROKEN (on Linux before 5.16 within 100 ms). A party that dies
  *  before it arrives is not noticed: use a timeout.
  *  @{ */
 
@@ -81,8 +81,8 @@ MP_API int mp_barrier_fini(mp_barrier *barrier);
  * @param barrier a barrier
  * @param timeout seconds; #MP_DEFAULT_TIMEOUT: the barrier's own
  * @return the order of arrival, 0 to parties - 1, another for each party; #MP_EBROKEN: broken, by
- *         abort, reset, timeout, a failed action or a death; #MP_EINVAL: no barrier, timeout is NaN;
- *         #MP_EINTR; #MP_EAGAIN: the calling thread holds 1024 locks
+ *         abort, reset, timeout, a failed action or a death; #MP_EINVAL: no barrier, timeout is
+ *         NaN; #MP_EINTR; #MP_EAGAIN: the calling thread holds 1024 locks
  */
 MP_API int mp_barrier_wait(mp_barrier *barrier, double timeout);
 

@@ -16,10 +16,10 @@
  *  whole, whatever their length, also when several processes and threads send and receive on copies
  *  of one end, and when a sender is killed: then the message is there or is not.
  *
- *  **When a peer dies or closes.** A receiver sees the end of file (#MP_EEOF) when every copy of the
- *  other end, in every process, is closed or its process is gone, and everything sent was read. So
- *  every process closes the ends that it does not use. A sender then gets #MP_EPIPE; no signal is
- *  raised. A message that was being received by a process that is killed stays or is gone, never
+ *  **When a peer dies or closes.** A receiver sees the end of file (#MP_EEOF) when every copy of
+ *  the other end, in every process, is closed or its process is gone, and everything sent was read.
+ *  So every process closes the ends that it does not use. A sender then gets #MP_EPIPE; no signal
+ *  is raised. A message that was being received by a process that is killed stays or is gone, never
  *  half there.
  *  @{ */
 
@@ -60,18 +60,18 @@ MP_API int mp_connection_create(mp_connection **out, int fd, const mp_connection
 /**
  * Sends one message; returns when it is on its way, as a whole.
  *
- * Blocks while the channel is full. Thread-safe; not async-signal-safe; usable after a plain fork().
- * Python: send_bytes().
+ * Blocks while the channel is full. Thread-safe; not async-signal-safe; usable after a plain
+ * fork(). Python: send_bytes().
  *
  * @param c a writable connection
  * @param data the bytes; may be NULL if length is 0
  * @param length how many, 0 included
  * @param timeout seconds
  * @return 0; #MP_ETIMEDOUT: the channel stayed full, nothing was sent; #MP_EPIPE: every copy of the
- *         other end is gone, or (plain frames only) the deadline cut the message off, which ends the
- *         connection; #MP_ECLOSED; #MP_ESTATE: a read-only end; #MP_EINVAL: c is NULL, data is NULL
- *         with a length, timeout is NaN; #MP_EINTR; #MP_ESYS(EMFILE): a large message (over 64 KiB)
- *         needs a spare descriptor; #MP_ENOMEM
+ *         other end is gone, or (plain frames only) the deadline cut the message off, which ends
+ *         the connection; #MP_ECLOSED; #MP_ESTATE: a read-only end; #MP_EINVAL: c is NULL, data is
+ *         NULL with a length, timeout is NaN; #MP_EINTR; #MP_ESYS(EMFILE): a large message (over 64
+ *         KiB) needs a spare descriptor; #MP_ENOMEM
  */
 MP_API int mp_connection_send(mp_connection *c, const void *data, size_t length, double timeout);
 
@@ -87,8 +87,9 @@ MP_API int mp_connection_send(mp_connection *c, const void *data, size_t length,
  * @return the message's length, which may be 0; #MP_EMSGSIZE: it does not fit, and stays, see
  *         mp_connection_next_size(); #MP_ETIMEDOUT; #MP_EEOF; #MP_ECLOSED; #MP_ESTATE: a write-only
  *         end, or the next message carries a descriptor; #MP_EINVAL: c is NULL, buffer is NULL with
- *         a capacity, timeout is NaN; #MP_EINTR; #MP_EPIPE: the stream ended inside a message (plain
- *         frames only); #MP_ESYS(EMFILE): a large message needs a spare descriptor, and stays
+ *         a capacity, timeout is NaN; #MP_EINTR; #MP_EPIPE: the stream ended inside a message
+ *         (plain frames only); #MP_ESYS(EMFILE): a large message needs a spare descriptor, and
+ *         stays
  */
 MP_API ssize_t mp_connection_recv(mp_connection *c, void *buffer, size_t capacity, double timeout);
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/** @cond internal */
 #ifdef __cplusplus
 #define MP_BEGIN_DECLS extern "C" {
 #define MP_END_DECLS   }
@@ -19,6 +20,7 @@
 #define MP_BEGIN_DECLS
 #define MP_END_DECLS
 #endif
+/** @endcond */
 
 /** Marks a function that the shared library exports. */
 #define MP_API __attribute__((visibility("default")))

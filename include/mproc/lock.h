@@ -15,8 +15,8 @@
  *  structure. It is owned by a thread: only the owner may release it, and a forked child owns
  *  nothing.
  *
- *  **When the owner dies** (its process, or only its thread) the next to acquire gets the lock and is
- *  told so once, by #MP_OWNERDEAD. A stopped owner (SIGSTOP) keeps others waiting.
+ *  **When the owner dies** (its process, or only its thread) the next to acquire gets the lock and
+ *  is told so once, by #MP_OWNERDEAD. A stopped owner (SIGSTOP) keeps others waiting.
  *  @{ */
 
 /** A lock. Its bytes are private; they are shared between processes and never copied. */

@@ -12,16 +12,16 @@
  *  @brief Runs a function over many inputs in worker processes. Python: Pool, ProcessPoolExecutor.
  *
  *  A pool is a handle of the process that created it. Its workers are forked from one supervisor
- *  process that watches them; neither is a child that the program's wait() sees. A worker knows what
- *  existed when the pool was made: a task is a function of the program, its context is a pointer
- *  that is valid there (shared memory, or memory that existed). Workers have no descriptors of the
- *  program but standard output and error and those in `.keep`, ignore SIGINT, and have the default
- *  disposition for every signal that the program catches.
+ *  process that watches them; neither is a child that the program's wait() sees. A worker knows
+ *  what existed when the pool was made: a task is a function of the program, its context is a
+ *  pointer that is valid there (shared memory, or memory that existed). Workers have no descriptors
+ *  of the program but standard output and error and those in `.keep`, ignore SIGINT, and have the
+ *  default disposition for every signal that the program catches.
  *
- *  **When a worker dies** its item alone is #MP_ECRASHED (or runs again, see `.retries`), the worker
- *  is replaced and the rest goes on. **When the supervisor is killed** all workers die with it, what
- *  was not settled is #MP_ECRASHED, and later calls are #MP_ESTATE. **When the program ends**, in
- *  whatever way, supervisor and workers and all their children end with it.
+ *  **When a worker dies** its item alone is #MP_ECRASHED (or runs again, see `.retries`), the
+ *  worker is replaced and the rest goes on. **When the supervisor is killed** all workers die with
+ *  it, what was not settled is #MP_ECRASHED, and later calls are #MP_ESTATE. **When the program
+ *  ends**, in whatever way, supervisor and workers and all their children end with it.
  *  @{ */
 
 /** Worker processes and the work they were given. */
@@ -44,35 +44,35 @@ typedef struct mp_pool_options {
     int (*initializer)(void *); /**< Called once in each worker, replacements included; a result < 0
                                      fails the pool: all its work is #MP_ETASK. */
     void *initializer_arg;      /**< Its argument. */
-    void (*finalizer)(void *);  /**< Called with initializer_arg in each worker that ends in order. */
+    void (*finalizer)(void *);  /**< Called with the same in each worker that ends in order. */
     int max_tasks_per_child;    /**< Replaces a worker after so many items; not given: never. */
-    double task_timeout;        /**< Seconds an item may take before its worker is killed and the item
-                                     is #MP_ETASKTIMEOUT; not given: no limit. */
-    int retries;                /**< How often an item whose worker died runs again; not given: never. */
-    int pin_cpus;               /**< #MP_YES: each worker stays on one processor. */
-    const char *name;           /**< Names the workers: "name-1"; not given: "PoolWorker". */
-    int start_method;           /**< Not given, or #MP_START_FORK. */
-    const int *keep;            /**< Descriptors that workers keep open; ends with -1. */
-    void (*progress)(size_t done, size_t total, void *arg); /**< Called in the waiting thread of the
-                                     calls that wait for work, a few times a second. */
-    void *progress_arg;         /**< Its last argument. */
+    double task_timeout; /**< Seconds an item may take before its worker is killed and the item
+                              is #MP_ETASKTIMEOUT; not given: no limit. */
+    int retries;         /**< How often an item whose worker died runs again; not given: 0. */
+    int pin_cpus;        /**< #MP_YES: each worker stays on one processor. */
+    const char *name;    /**< Names the workers: "name-1"; not given: "PoolWorker". */
+    int start_method;    /**< Not given, or #MP_START_FORK. */
+    const int *keep;     /**< Descriptors that workers keep open; ends with -1. */
+    /** Called in the waiting thread of the calls that wait for work, a few times a second. */
+    void (*progress)(size_t done, size_t total, void *arg);
+    void *progress_arg; /**< Its last argument. */
 } mp_pool_options;
 
 /** Everything that can be said about work; the other calls are short forms of it. */
 typedef struct mp_job {
-    size_t size;           /**< sizeof(mp_job). */
-    mp_task task;          /**< The function. */
-    void *context;         /**< Goes to every call; valid in the workers. */
-    const void *in;        /**< count inputs, one after the other; used in place if they lie in shared
-                                memory (then they must live until the work is done), else copied. */
-    size_t in_size;        /**< Bytes of one input. */
-    void *out;             /**< Where count outputs go, or NULL; written in place by the workers if it
-                                lies in shared memory, else when the work is waited for. */
-    size_t out_size;       /**< Bytes of one output. */
-    size_t count;          /**< How many items; 0 succeeds at once. */
-    size_t chunksize;      /**< How many items a worker takes at once; not given: chosen. */
-    double time_limit;     /**< As task_timeout, for this job; not given: the pool's. */
-    int retries;           /**< As retries, for this job; not given: the pool's; #MP_NO: none. */
+    size_t size;       /**< sizeof(mp_job). */
+    mp_task task;      /**< The function. */
+    void *context;     /**< Goes to every call; valid in the workers. */
+    const void *in;    /**< count inputs, one after the other; used in place if they lie in shared
+                            memory (then they must live until the work is done), else copied. */
+    size_t in_size;    /**< Bytes of one input. */
+    void *out;         /**< Where count outputs go, or NULL; written in place by the workers if it
+                            lies in shared memory, else when the work is waited for. */
+    size_t out_size;   /**< Bytes of one output. */
+    size_t count;      /**< How many items; 0 succeeds at once. */
+    size_t chunksize;  /**< How many items a worker takes at once; not given: chosen. */
+    double time_limit; /**< As task_timeout, for this job; not given: the pool's. */
+    int retries;       /**< As retries, for this job; not given: the pool's; #MP_NO: none. */
     mp_task_error *errors; /**< NULL, or count records, filled when the work is waited for. */
     void (*callback)(mp_result *r, void *arg); /**< Not in this release: must be NULL. */
     void *callback_arg;                        /**< Not in this release: must be NULL. */
@@ -112,10 +112,10 @@ MP_API int mp_pool_create(mp_pool **out, const mp_pool_options *options);
  * @param out_size bytes of one output; 0: there are none, out may be NULL
  * @param count how many; 0 succeeds at once
  * @return 0; the code of the lowest item that failed, #MP_ETASK, #MP_ECRASHED, #MP_ETASKTIMEOUT or
- *         #MP_ECANCELED, see mp_last_task_error(); #MP_EINVAL: no pool, no task, a NULL array, sizes
- *         that overflow, a task that was loaded after the pool was made; #MP_ESTATE: closed,
- *         terminated, another process's pool, or its supervisor is gone; #MP_ENOMEM; #MP_EINTR: items
- *         that have not started are canceled, nothing is delivered
+ *         #MP_ECANCELED, see mp_last_task_error(); #MP_EINVAL: no pool, no task, a NULL array,
+ *         sizes that overflow, a task that was loaded after the pool was made; #MP_ESTATE: closed,
+ *         terminated, another process's pool, or its supervisor is gone; #MP_ENOMEM; #MP_EINTR:
+ *         items that have not started are canceled, nothing is delivered
  */
 MP_API int mp_pool_map(mp_pool *pool, mp_task task, const void *in, size_t in_size, void *out,
                        size_t out_size, size_t count);

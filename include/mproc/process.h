@@ -19,12 +19,12 @@
  *  were registered in it (never those of its parent), ends and joins its own children as below,
  *  flushes its streams and leaves.
  *
- *  **How its parent ends.** At a normal exit of a process its daemonic children get SIGTERM (SIGKILL
- *  after a grace period of 5 s) and are joined; then the other children are joined, without limit.
- *  When a process ends in any other way, SIGKILL included, its daemonic children get SIGKILL from
- *  the kernel, whichever thread started them; the non-daemonic live on. Not covered: a daemon that
- *  calls execve() or changes its user, and a child made by a raw clone system call that keeps the
- *  parent's descriptors open.
+ *  **How its parent ends.** At a normal exit of a process its daemonic children get SIGTERM
+ *  (SIGKILL after a grace period of 5 s) and are joined; then the other children are joined,
+ *  without limit. When a process ends in any other way, SIGKILL included, its daemonic children get
+ *  SIGKILL from the kernel, whichever thread started them; the non-daemonic live on. Not covered: a
+ *  daemon that calls execve() or changes its user, and a child made by a raw clone system call that
+ *  keeps the parent's descriptors open.
  *
  *  **Signals and wait().** The library needs no SIGCHLD and leaves its disposition alone. It never
  *  waits for children that are not its own. A program that ignores SIGCHLD or calls wait() itself
@@ -87,7 +87,7 @@ MP_BEGIN_DECLS
  */
 MP_API int mp_process_create(mp_process **out, const mp_process_options *options);
 
-/** mp_process_create() with keywords: `mp_process_new(&p, .target = f, .arg = x, .daemon = true)`. */
+/** mp_process_create() with keywords: `mp_process_new(&p, .target = f, .daemon = true)`. */
 #define mp_process_new(...) MP_I_NEW(mp_process, __VA_ARGS__)
 
 /**
@@ -239,7 +239,8 @@ MP_API const char *mp_process_repr(const mp_process *p, char *buffer, size_t siz
  * Thread-safe as long as nobody uses p any more. Python: close().
  *
  * @param p a process, or NULL
- * @return 0; #MP_ESTATE: it is running (nothing is freed), or it is the calling process or its parent
+ * @return 0; #MP_ESTATE: it is running (nothing is freed), or it is the calling process or its
+ *         parent
  */
 MP_API int mp_process_free(mp_process *p);
 

@@ -12,15 +12,15 @@
  *  @brief A queue of messages in shared memory. Python: Queue, SimpleQueue.
  *
  *  Any process of the family may put and get, also one that started before the queue was made. A
- *  message is bytes with a length, from 0 to what memory holds. It is copied inside put, and visible
- *  to every process when put returns: there is no feeder thread and nothing to flush. Messages of one
- *  producer come out in the order in which they went in.
+ *  message is bytes with a length, from 0 to what memory holds. It is copied inside put, and
+ *  visible to every process when put returns: there is no feeder thread and nothing to flush.
+ *  Messages of one producer come out in the order in which they went in.
  *
- *  **When a process dies** in put, its message is there as a whole or not at all; in get, the message
- *  stays or went with the process. Nobody is blocked, nothing is torn. A queue has no fixed peer, so
- *  a get whose producers have all died ends by its deadline. A process that is stopped (SIGSTOP)
- *  within the few instructions in which it holds an internal lock delays the others until their
- *  deadlines.
+ *  **When a process dies** in put, its message is there as a whole or not at all; in get, the
+ *  message stays or went with the process. Nobody is blocked, nothing is torn. A queue has no fixed
+ *  peer, so a get whose producers have all died ends by its deadline. A process that is stopped
+ *  (SIGSTOP) within the few instructions in which it holds an internal lock delays the others until
+ *  their deadlines.
  *  @{ */
 
 /** A queue, in shared memory. */
@@ -89,9 +89,9 @@ MP_API int mp_queue_put(mp_queue *q, const void *data, size_t length, double tim
  * @param capacity how many bytes fit
  * @param timeout seconds
  * @return the message's length, which may be 0; #MP_EEMPTY: empty until the deadline; #MP_EMSGSIZE:
- *         it does not fit, and stays; #MP_ECLOSED: closed, and nothing is left; #MP_EINVAL: no queue,
- *         buffer is NULL with a capacity, timeout is NaN; #MP_EAGAIN: an internal lock was busy at a
- *         try; #MP_EINTR
+ *         it does not fit, and stays; #MP_ECLOSED: closed, and nothing is left; #MP_EINVAL: no
+ *         queue, buffer is NULL with a capacity, timeout is NaN; #MP_EAGAIN: an internal lock was
+ *         busy at a try; #MP_EINTR
  */
 MP_API ssize_t mp_queue_get(mp_queue *q, void *buffer, size_t capacity, double timeout);
 
@@ -142,8 +142,8 @@ MP_API int mp_queue_put_many(mp_queue *q, const mp_bytes *messages, int count, d
  * @param[in,out] messages data and capacity of each; length is set
  * @param count how many at most; 0 does nothing
  * @param timeout seconds to wait for the first
- * @return how many came out, fewer also if the next does not fit into its place; if none did, a code
- *         of mp_queue_get()
+ * @return how many came out, fewer also if the next does not fit into its place; if none did, a
+ *         code of mp_queue_get()
  */
 MP_API int mp_queue_get_many(mp_queue *q, mp_bytes *messages, int count, double timeout);
 
@@ -211,8 +211,8 @@ template <class Value> inline int MP_GET(mp_queue *q, Value *pointer, double tim
 #else
 
 /**
- * Puts one value in, a scalar or a structure: `MP_PUT(q, 42, MP_FOREVER)`. Arrays are refused by the
- * compiler. C++ has a template of the same name.
+ * Puts one value in, a scalar or a structure: `MP_PUT(q, 42, MP_FOREVER)`. Arrays are refused by
+ * the compiler. C++ has a template of the same name.
  *
  * @param q a queue
  * @param value the value; its type is what counts: 42 is an int

@@ -11,9 +11,9 @@
 /** @defgroup result Result
  *  @brief What a pool's asynchronous calls return. Python: AsyncResult, Future.
  *
- *  A result is a handle of the process that submitted the work. It becomes ready when every item has
- *  run or been reported, whatever dies meanwhile: a task whose worker is killed is #MP_ECRASHED, and
- *  if the pool's supervisor is killed everything that was not settled is.
+ *  A result is a handle of the process that submitted the work. It becomes ready when every item
+ *  has run or been reported, whatever dies meanwhile: a task whose worker is killed is
+ *  #MP_ECRASHED, and if the pool's supervisor is killed everything that was not settled is.
  *  @{ */
 
 /** The state and outcome of submitted work. */
@@ -21,13 +21,13 @@ typedef struct mp_result mp_result;
 
 /** What happened to an item that failed. */
 typedef struct mp_task_error {
-    int code;             /**< #MP_ETASK, #MP_ECRASHED, #MP_ETASKTIMEOUT or #MP_ECANCELED; 0: none. */
-    int task_code;        /**< What the task returned, or gave to mp_task_fail(). */
-    size_t index;         /**< The item, from 0. */
-    pid_t worker;         /**< The process that ran it; 0 if none did. */
-    int signal;           /**< #MP_ECRASHED: the signal that killed the worker, or 0. */
-    int exit_status;      /**< #MP_ECRASHED: the worker's exit status if it called exit(). */
-    char text[256];       /**< One sentence: the task's own, or the library's. */
+    int code;        /**< #MP_ETASK, #MP_ECRASHED, #MP_ETASKTIMEOUT or #MP_ECANCELED; 0: none. */
+    int task_code;   /**< What the task returned, or gave to mp_task_fail(). */
+    size_t index;    /**< The item, from 0. */
+    pid_t worker;    /**< The process that ran it; 0 if none did. */
+    int signal;      /**< #MP_ECRASHED: the signal that killed the worker, or 0. */
+    int exit_status; /**< #MP_ECRASHED: the worker's exit status if it called exit(). */
+    char text[256];  /**< One sentence: the task's own, or the library's. */
     char backtrace[1024]; /**< Empty in this release. */
 } mp_task_error;
 
@@ -46,8 +46,8 @@ MP_BEGIN_DECLS
  * @param timeout seconds
  * @return 0; the code of the lowest item that failed: #MP_ETASK, #MP_ECRASHED, #MP_ETASKTIMEOUT or
  *         #MP_ECANCELED (good items are delivered all the same); #MP_ETIMEDOUT: not ready, for this
- *         wait; #MP_EMSGSIZE: out is too small, nothing is delivered; #MP_EINVAL: r is NULL, timeout
- *         is NaN; #MP_ESTATE: submitted by another process; #MP_EINTR
+ *         wait; #MP_EMSGSIZE: out is too small, nothing is delivered; #MP_EINVAL: r is NULL,
+ *         timeout is NaN; #MP_ESTATE: submitted by another process; #MP_EINTR
  */
 MP_API int mp_result_get(mp_result *r, void *out, size_t capacity, double timeout);
 
@@ -91,8 +91,8 @@ MP_API int mp_result_cancel(mp_result *r);
 MP_API int mp_result_error(const mp_result *r, mp_task_error *error);
 
 /**
- * Tells what happened to the lowest failed item of this thread's last mp_pool_map(), mp_pool_apply()
- * or mp_pool_run(). Thread-safe.
+ * Tells what happened to the lowest failed item of this thread's last mp_pool_map(),
+ * mp_pool_apply() or mp_pool_run(). Thread-safe.
  *
  * @param[out] error filled if something failed
  * @return 1: filled; 0: nothing failed, or there was no such call; #MP_EINVAL: NULL
@@ -100,7 +100,8 @@ MP_API int mp_result_error(const mp_result *r, mp_task_error *error);
 MP_API int mp_last_task_error(mp_task_error *error);
 
 /** Frees the handle; the work, if it is not done, goes on and its output is dropped.
- *  Not thread-safe for one result. Must come before mp_pool_free() of its pool, or after: both work.
+ *  Not thread-safe for one result. Must come before mp_pool_free() of its pool, or after: both
+ *  work.
  *  @param r a result, or NULL */
 MP_API void mp_result_free(mp_result *r);
 

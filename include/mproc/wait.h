@@ -48,10 +48,10 @@ MP_BEGIN_DECLS
  * @param count how many
  * @param timeout seconds
  * @return how many are ready; 0: the timeout passed; #MP_EINVAL: items is NULL with a count,
- *         count < 0, timeout is NaN, an unknown kind or event, an object is NULL, a descriptor is not
- *         open, a process is asked for #MP_WRITE; #MP_ESTATE: a process that was not started or is
- *         not a child, a connection used in the wrong direction; #MP_ECLOSED: a closed connection;
- *         #MP_EINTR; #MP_ENOMEM
+ *         count < 0, timeout is NaN, an unknown kind or event, an object is NULL, a descriptor is
+ *         not open, a process is asked for #MP_WRITE; #MP_ESTATE: a process that was not started or
+ *         is not a child, a connection used in the wrong direction; #MP_ECLOSED: a closed
+ *         connection; #MP_EINTR; #MP_ENOMEM
  */
 MP_API int mp_wait(mp_waitable *items, int count, double timeout);
 

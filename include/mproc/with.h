@@ -47,8 +47,8 @@ static inline mp_i_guard mp_i_enter_lock(mp_lock *lock, int *status)
 /**
  * Holds a lock for the block that follows; Python's `with lock:`.
  *
- * `MP_WITH(lock) { ... }` acquires without limit and releases at the end of the block, at return and
- * at goto. If acquiring fails (#MP_EDEADLK, #MP_EINTR, ...) the block is skipped. `break` and
+ * `MP_WITH(lock) { ... }` acquires without limit and releases at the end of the block, at return
+ * and at goto. If acquiring fails (#MP_EDEADLK, #MP_EINTR, ...) the block is skipped. `break` and
  * `continue` leave this block, not a loop around it; exit, longjmp and thread cancellation do not
  * release.
  */

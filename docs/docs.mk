@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+# The reference: HTML from the headers and the texts. A warning is an error.
+
+DOCS_INPUT := include $(wildcard README.md CHANGELOG.md CONTRIBUTING.md docs/*.md)
+
+.PHONY: docs
+docs: ## the manual as HTML, into $(O)/docs
+	@mkdir -p $(O)/docs
+	$(call run,DOC){ cat docs/Doxyfile; echo 'PROJECT_NUMBER = $(VERSION)'; \
+	    echo 'OUTPUT_DIRECTORY = $(O)/docs'; echo 'INPUT = $(DOCS_INPUT)'; } | doxygen -
