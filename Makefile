@@ -51,7 +51,7 @@ EXAMPLES := $(PROGRAMS:%=$(O)/examples/%)
 examples: $(EXAMPLES) ## the example programs, into $(O)/examples
 
 define example
-$(O)/examples/$1: $(patsubst %.c,$(O)/obj/examples/%.o,$($1_SRC)) $(O)/lib/libmproc.a
+$(O)/examples/$1: $(patsubst %.c,$(O)/obj/examples/%.o,$(or $($1_SRC),$1.c)) $(O)/lib/libmproc.a
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call example,$p)))
 

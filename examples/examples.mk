@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Every program here is made of NAME.c, unless NAME_SRC says otherwise. Read by both Makefiles.
+# The programs, for both Makefiles. Each is made of NAME.c, unless NAME_SRC says otherwise.
 
-HELPERS  := support.c
-here     := $(dir $(lastword $(MAKEFILE_LIST)))
-PROGRAMS := $(basename $(filter-out $(HELPERS),$(notdir $(wildcard $(here)*.c))))
-CHAPTERS := $(filter-out wordcount,$(PROGRAMS))
-$(foreach p,$(PROGRAMS),$(eval $p_SRC := $p.c))
+CHAPTERS := communicating_with_pipe communicating_with_queue daemon killing_processes myfunc \
+            naming_processes process_in_subclass process_pool processes_barrier \
+            run_background_nodaemons run_background_processes spawning_processes \
+            spawning_processes_namespace
+PROGRAMS := $(CHAPTERS) wordcount
+
+myfunc_SRC    := myfunc_main.c myfunc.c
+spawning_processes_namespace_SRC := spawning_processes_namespace.c myfunc.c
+wordcount_SRC := wordcount.c wordtable.c

@@ -56,7 +56,7 @@ why() {
 }
 
 one() {
-    name=${1#"$O"/tests/} name=${name#tests/}
+    name=${1##*tests/}
     log=$logs/$(echo "$name" | tr / .)
     TMPDIR=$(mktemp -d /tmp/mproc-test.XXXXXX) || exit 1
     export TMPDIR

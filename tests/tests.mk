@@ -6,7 +6,7 @@ TEST_BIN    := $(TEST_SRC:%.c=$(O)/%)
 TEST_SH     := $(wildcard tests/*/test_*.sh)
 SUPPORT_OBJ := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/support/*.c))
 TEST_FLAGS  := -Ilib -Itests -D_GNU_SOURCE -std=c11
-chosen       = $(foreach t,$1,$(if $(findstring $(T),$(notdir $t)),$t))
+chosen       = $(if $(T),$(foreach t,$1,$(if $(findstring $(T),$(notdir $t)),$t)),$1)
 
 .PHONY: tests check check-unit check-asan check-ubsan check-san check-tsan check-valgrind \
         check-install test-packages lint cppcheck tidy
