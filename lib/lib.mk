@@ -44,13 +44,18 @@ INSTALLED := $(foreach h,$(wildcard include/*.h include/*/*.h),$h:$(INCLUDEDIR)/
     $(foreach l,libmproc.a libmproc.so.$(VERSION) $(SONAME) libmproc.so,$(O)/lib/$l:$(LIBDIR)/$l) \
     $(O)/mproc.pc:$(LIBDIR)/pkgconfig/mproc.pc
 
+# Lets the dynamic linker know, where that is ours to do.
+LDCONFIG := [ -n '$(DESTDIR)' ] || [ "$$(id -u)" != 0 ] || ldconfig 2>/dev/null || true
+
 .PHONY: install uninstall
 
 install: lib $(O)/mproc.pc ## copies libraries, headers and mproc.pc to PREFIX
 	$(Q)pkgconfig/install.sh install $(O)/.made $(INSTALLED)
+	$(Q)$(LDCONFIG)
 
 uninstall: ## removes what install copied, and the directories that it made
 	$(Q)pkgconfig/install.sh uninstall $(O)/.made $(INSTALLED)
+	$(Q)$(LDCONFIG)
 
 $(eval $(call stamp,.prefix,$(VERSION) $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(PRIVATE_LIBS)))
 

@@ -124,7 +124,7 @@ static void describe(pid_t pid, char state)
     printf("runner: killed process %d, state %c in %s: %s\n", (int)pid, state, where, command);
 }
 
-/* Kills every child; the dead ones' children then become ours, so it is called until none is left. */
+/* Kills every child. The dead ones' children then become ours, so once may not be enough. */
 static void kill_children(void)
 {
     DIR *proc = opendir("/proc");

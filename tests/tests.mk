@@ -53,7 +53,7 @@ check-asan check-ubsan check-san check-tsan: check-%:
 check-valgrind: ## the unit tests under valgrind, with leak check
 	@CC='$(CC)' tests/packages.sh libcmocka-dev valgrind libc6-dbg
 	+@WRAP='valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-	    --show-leak-kinds=definite --track-fds=no' \
+	    --show-leak-kinds=definite' \
 	MP_TEST_SCALE=$${MP_TEST_SCALE:-8} $(MAKE) --no-print-directory check-unit
 
 check-install: lib $(O)/mproc.pc ## installs, builds and runs outside programs, uninstalls
@@ -63,9 +63,10 @@ lint: $(O)/lib/libmproc.so $(O)/lib/libmproc.a ## layers, budgets, names, export
 	@O='$(abspath $(O))' CC='$(CC)' tests/lint/run.sh
 
 cppcheck: ## static analysis by cppcheck
-	cppcheck -q -j2 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	    --std=c11 -D_GNU_SOURCE -D__linux__ -Iinclude -Ilib --suppress=missingIncludeSystem lib examples
+	$(Q)cppcheck -q -j2 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	    --std=c11 -D_GNU_SOURCE -D__linux__ -Iinclude -Ilib --suppress=missingIncludeSystem \
+	    lib examples
 
 tidy: ## static analysis by clang-tidy
-	@printf '%s\n' $(LIB_SRC) | xargs -P2 -n4 sh -c \
-	    'clang-tidy --quiet "$$@" -- -Iinclude -Ilib -std=c11 -D_GNU_SOURCE' tidy
+	$(Q)printf '%s\n' $(LIB_SRC) $(wildcard examples/*.c) | xargs -P2 -n4 sh -c \
+	    'clang-tidy --quiet "$$@" -- -Iinclude -Ilib -std=gnu11 -D_GNU_SOURCE' tidy
