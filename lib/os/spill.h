@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* What does not go into a packet: bytes in a nameless file of memory, which lives as long as a
+ * descriptor of it, also one on its way through a socket. */
+#ifndef MPROC_OS_SPILL_H
+#define MPROC_OS_SPILL_H
+
+#include <stddef.h>
+
+/* A new file with these bytes. Returns its descriptor, above the standard streams, or a code. */
+int mp__spill_write(const void *data, size_t length);
+
+/* Reads the first bytes of it. Returns 0; MP_ESYS(EBADMSG): there are fewer; another code. */
+int mp__spill_read(int fd, void *data, size_t length);
+
+#endif
