@@ -38,14 +38,29 @@ static void child(void)
     pthread_mutex_unlock(&lock);
 }
 
+static int install(void)
+{
+    if (installed)
+        return 0;
+    int rc = pthread_atfork(prepare, parent, child);
+    installed = rc == 0;
+    return rc == 0 ? 0 : MP_ESYS(rc);
+}
+
+int mp__atfork_install(void)
+{
+    pthread_mutex_lock(&lock);
+    int rc = install();
+    pthread_mutex_unlock(&lock);
+    return rc;
+}
+
 int mp__atfork_add(mp__atfork *part)
 {
-    int rc = 0;
     pthread_mutex_lock(&lock);
-    if (!installed)
-        rc = pthread_atfork(prepare, parent, child);
-    if (rc == 0) {
-        installed = true;
+    int rc = install();
+    if (rc == 0 && !part->registered) {
+        part->registered = 1;
         part->prev = last;
         part->next = NULL;
         if (last != NULL)
@@ -55,5 +70,5 @@ int mp__atfork_add(mp__atfork *part)
         last = part;
     }
     pthread_mutex_unlock(&lock);
-    return rc == 0 ? 0 : MP_ESYS(rc);
+    return rc;
 }

@@ -11,9 +11,14 @@ typedef struct mp__atfork {
     void (*parent)(void);
     void (*child)(void);
     struct mp__atfork *next, *prev; /* set by mp__atfork_add() */
+    int registered;
 } mp__atfork;
 
-/* Registers a part for the life of the process. Once for each part. Returns 0 or a code. */
+/* Installs the handler, which also makes each forked child's thread forget its parent's identity.
+ * Returns 0 or a code. */
+int mp__atfork_install(void);
+
+/* Registers a part for the life of the process; doing it again changes nothing. Returns 0 or a code. */
 int mp__atfork_add(mp__atfork *part);
 
 #endif

@@ -2,6 +2,7 @@
 #include "os/thread.h"
 
 #include "base/atomic.h"
+#include "os/atfork.h"
 
 #include <linux/futex.h>
 #include <sched.h>
@@ -15,6 +16,7 @@ void mp__thread_discover(void)
 {
     mp__thread *self = &mp__thread_this;
     size_t length = 0;
+    mp__atfork_install(); /* what is cached below is wrong in a forked child */
     self->robust = NULL;
     if (syscall(SYS_get_robust_list, 0, &self->robust, &length) != 0 ||
         length != sizeof(struct robust_list_head))

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* The arena: the region that all processes of a family share, and its table of chunks. */
+#ifndef MPROC_SHM_ARENA_H
+#define MPROC_SHM_ARENA_H
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "os/mutex.h"
+
+#include <stddef.h>
+
+#define MP__CHUNK_SIZE  ((size_t)64 << 10)
+#define MP__SIZE_CLASSES 40 /* see shm/span.c */
+#define MP__SHARDS       4  /* spans in use per class, chosen by thread */
+
+/*
+ * What a chunk is. Only the holder of `lock` changes descriptors, except that the one who frees a run
+ * marks its head as leaving.
+ *
+ * | kind | value                          | may become                          |
+ * | FREE | -; backed: pages are populated | TAIL, then SPAN or RUN at its head  |
+ * | TAIL | distance to the head           | FREE                                |
+ * | SPAN | size class of its blocks       | - (a span stays)                    |
+ * | RUN  | length in chunks; leaving      | FREE                                |
+ */
+enum mp__chunk_kind { MP__CHUNK_FREE, MP__CHUNK_TAIL, MP__CHUNK_SPAN, MP__CHUNK_RUN };
+#define MP__CHUNK_MARK 4u /* FREE: backed by memory; RUN: somebody is freeing it */
+
+static inline uint32_t mp__chunk_make(enum mp__chunk_kind kind, size_t value)
+{
+    return (uint32_t)kind | (uint32_t)value << 3;
+}
+
+static inline enum mp__chunk_kind mp__chunk_kind_of(uint32_t descriptor)
+{
+    return (enum mp__chunk_kind)(descriptor & 3u);
+}
+
+static inline size_t mp__chunk_value(uint32_t descriptor)
+{
+    return descriptor >> 3;
+}
+
+typedef struct mp__arena {
+    uint64_t magic;
+    uint32_t layout;                      /* version of this structure */
+    uint32_t chunks;                      /* how many there are */
+    size_t size;                          /* bytes of the region */
+    char *data;                           /* chunk 0 */
+    _Atomic uint32_t *table;              /* one descriptor per chunk */
+    mp__mutex lock;                       /* guards the descriptors and what follows */
+    _Atomic uint32_t top;                 /* chunks from here on were never used */
+    uint32_t table_backed;                /* descriptors whose page is populated */
+    _Atomic uint32_t search;              /* no free chunk below; a hint */
+    uint32_t retained;                    /* free chunks that are backed */
+    _Atomic uint32_t class_search[MP__SIZE_CLASSES]; /* no room in this class below; a hint */
+    /* The span that a shard allocates from, as chunk number + 1. */
+    _Atomic uint32_t current[MP__SHARDS][MP__SIZE_CLASSES];
+} mp__arena;
+
+/* The family's arena; NULL before it is founded. Written once; see mp__arena_get(). */
+extern _Atomic(mp__arena *) mp__arena_here;
+
+static inline mp__arena *mp__arena_get(void)
+{
+    return mp__load_acquire(&mp__arena_here); /* pairs with the store in mp_init() */
+}
+
+/* Whether [p, p + length) lies in the arena, so that every process sees it. */
+bool mp__arena_contains(const void *p, size_t length);
+
+static inline char *mp__chunk_address(const mp__arena *a, uint32_t chunk)
+{
+    return a->data + (size_t)chunk * MP__CHUNK_SIZE;
+}
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* mp_lock: a robust mutex (os/mutex.c tells why it survives deaths) with a mark that says it is one. */
+#include <mproc/lock.h>
+
+#include "base/bits.h"
+#include "base/options.h"
+#include "os/clock.h"
+#include "os/interrupt.h"
+#include "os/mutex.h"
+
+#include <mproc/error.h>
+#include <mproc/shared.h>
+
+#define LOCK_MAGIC 0x6c6f636bu
+
+typedef struct lock_body {
+    mp__mutex mutex;
+    _Atomic uint32_t magic;
+} lock_body;
+
+_Static_assert(sizeof(lock_body) <= sizeof(mp_lock), "mp_lock has room for its body");
+_Static_assert(_Alignof(lock_body) <= _Alignof(mp_lock), "mp_lock is aligned for its body");
+
+static lock_body *body_of(mp_lock *lock)
+{
+    lock_body *body = (lock_body *)(void *)lock;
+    if (lock == NULL || mp__load_relaxed(&body->magic) != LOCK_MAGIC)
+        return NULL;
+    return body;
+}
+
+int mp_lock_init(mp_lock *lock)
+{
+    if (lock == NULL || !mp__is_aligned(lock, _Alignof(mp_lock)))
+        return MP_EINVAL;
+    int rc = mp_init();
+    if (rc < 0)
+        return rc;
+    *lock = (mp_lock){{0}};
+    mp__store_release(&((lock_body *)(void *)lock)->magic, LOCK_MAGIC);
+    return 0;
+}
+
+int mp_lock_fini(mp_lock *lock)
+{
+    lock_body *body = body_of(lock);
+    if (body == NULL)
+        return MP_EINVAL;
+    mp__store_relaxed(&body->magic, 0);
+    return 0;
+}
+
+int mp_lock_create(mp_lock **out, const mp_lock_options *options)
+{
+    if (out == NULL)
+        return MP_EINVAL;
+    *out = NULL;
+    mp_lock_options o;
+    int rc = mp__options_read(&o, sizeof o, options);
+    if (rc < 0)
+        return rc;
+    mp_lock *lock = mp_shared_alloc(sizeof *lock);
+    if (lock == NULL)
+        return mp_shared_error();
+    rc = mp_lock_init(lock);
+    if (rc < 0) {
+        mp_shared_free(lock);
+        return rc;
+    }
+    *out = lock;
+    return 0;
+}
+
+void mp_lock_free(mp_lock *lock)
+{
+    lock_body *body = body_of(lock);
+    if (body == NULL)
+        return;
+    if (mp__mutex_is_mine(&body->mutex)) /* the block must not stay in this thread's robust list */
+        mp__mutex_unlock(&body->mutex);
+    mp__store_relaxed(&body->magic, 0);
+    mp_shared_free(lock);
+}
+
+int mp_lock_acquire(mp_lock *lock, double timeout)
+{
+    lock_body *body = body_of(lock);
+    if (body == NULL || timeout != timeout)
+        return MP_EINVAL;
+    if (mp__thread_self()->held >= MP__ROBUST_MOST)
+        return mp__mutex_is_mine(&body->mutex) ? MP_EDEADLK : MP_EAGAIN;
+    if (timeout > 0 && mp__interrupted())
+        return MP_EINTR;
+    int rc = mp__mutex_acquire(&body->mutex, MP__AT_ONCE, false);
+    if (rc != MP_ETIMEDOUT || timeout <= 0)
+        return rc;
+    mp__deadline until;
+    mp__deadline_in(timeout, &until);
+    return mp__mutex_acquire(&body->mutex, until, true);
+}
+
+int mp_lock_release(mp_lock *lock)
+{
+    lock_body *body = body_of(lock);
+    if (body == NULL)
+        return MP_EINVAL;
+    if (!mp__mutex_is_mine(&body->mutex))
+        return MP_EPERM;
+    mp__mutex_unlock(&body->mutex);
+    return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Sleeping until a condition on shared memory holds, and waking who does. */
+#ifndef MPROC_SYNC_WAITWORD_H
+#define MPROC_SYNC_WAITWORD_H
+
+#include "base/atomic.h"
+#include "base/deadline.h"
+
+/*
+ * A waitword is a 32-bit word: bit 0 says that somebody may sleep, the rest counts wakes.
+ *
+ * The sleeper: ticket = arm(); looks at the condition; if it does not hold, sleep(ticket).
+ * The waker: makes the condition hold; wake().
+ *
+ * Why no wake-up is lost: arm() is sequentially consistent and comes before the sleeper's look; the
+ * waker's change comes before the fence in wake(), and that before its look at bit 0. So either the
+ * waker sees the bit, or the sleeper sees the change. If the waker sees the bit it changes the word,
+ * and a sleeper that is not yet asleep finds another value than its ticket.
+ *
+ * A waker that wakes fewer than all sets the bit again for those who sleep on. One that dies after the
+ * change, and a sleeper that dies after it was woken, cost the others at most MP__LOOK_AGAIN_NS: no
+ * sleep is longer, and every sleeper arms anew. A dead sleeper leaves a bit that costs the next waker
+ * one call.
+ */
+typedef struct mp__waitword {
+    _Atomic uint32_t word;
+} mp__waitword;
+
+#define MP__SLEEPERS 1u
+#define MP__WAKE_ALL 0x7fffffff
+
+uint32_t mp__waitword_arm(mp__waitword *w);
+
+/* Sleeps until woken, the time to look again, or the deadline. Returns 0: look; MP_ETIMEDOUT: the
+ * deadline has passed, look once more; MP_EINTR. */
+int mp__waitword_sleep(mp__waitword *w, uint32_t ticket, mp__deadline until);
+
+/* Wakes up to `most`. Cheap if nobody sleeps. */
+void mp__waitword_wake(mp__waitword *w, int most);
+
+/* The same right after mp__mutex_unlock(), whose exchange stands for the fence. */
+static inline void mp__waitword_wake_unlocked(mp__waitword *w, int most)
+{
+    if (mp__load_seq(&w->word) & MP__SLEEPERS) /* pairs with arm() */
+        mp__waitword_wake(w, most);
+}
+
+/* How many pauses a wait may spin before it sleeps: adapted to how often that has paid for this
+ * thread, none where there is one processor. Tell by mp__spin_end() whether it did. */
+uint32_t mp__spin_begin(void);
+void mp__spin_end(bool paid);
+
+#endif
