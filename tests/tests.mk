@@ -52,9 +52,7 @@ check-asan check-ubsan check-san check-tsan: check-%:
 
 check-valgrind: ## the unit tests under valgrind, with leak check
 	@CC='$(CC)' tests/packages.sh libcmocka-dev valgrind libc6-dbg
-	+@WRAP='valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-	    --show-leak-kinds=definite' \
-	MP_TEST_SCALE=$${MP_TEST_SCALE:-8} $(MAKE) --no-print-directory check-unit
+	+@WRAP=tests/valgrind.sh MP_TEST_SCALE=$${MP_TEST_SCALE:-8} $(MAKE) --no-print-directory check-unit
 
 check-install: lib $(O)/mproc.pc ## installs, builds and runs outside programs, uninstalls
 	@O='$(abspath $(O))' MAKE='$(MAKE)' CC='$(CC)' tests/install/run.sh
@@ -68,5 +66,5 @@ cppcheck: ## static analysis by cppcheck
 	    lib examples
 
 tidy: ## static analysis by clang-tidy
-	$(Q)printf '%s\n' $(LIB_SRC) $(wildcard examples/*.c) | xargs -P2 -n4 sh -c \
+	$(Q)printf '%s\n' $(LIB_SRC) $(wildcard examples/*.c) | xargs -P2 -n1 sh -c \
 	    'clang-tidy --quiet "$$@" -- -Iinclude -Ilib -std=gnu11 -D_GNU_SOURCE' tidy
