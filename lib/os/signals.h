@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Signals: their numbers, for the layers above, and their names. */
+#ifndef MPROC_OS_SIGNALS_H
+#define MPROC_OS_SIGNALS_H
+
+#include <signal.h>
+
+/* "SIGTERM"; NULL for a number without a name of its own. */
+const char *mp__signal_name(int number);
+
+/* Sends a signal to the calling process. Returns 0 or a code. */
+int mp__signal_self(int number);
+
+#endif
