@@ -183,15 +183,15 @@ static int send_fd(mp_connection *c, int fd, mp__deadline until)
 /* A message that is being received. */
 typedef struct incoming {
     header h;
-    mp__arrival arrival;
-    int rest;         /* the file with the rest of a message that was taken; -1: there is none */
-    size_t in_packet; /* bytes of the message that came in the packet */
+    size_t packet;    /* the length of the whole packet */
+    size_t in_packet; /* bytes of the message in it */
+    int carried;      /* a duplicate of its descriptor; -1: it has none, or it was handed over */
 } incoming;
 
 static bool is_ours(const incoming *in)
 {
     const header *h = &in->h;
-    if (in->arrival.length < sizeof *h || h->magic != MAGIC)
+    if (in->packet < sizeof *h || h->magic != MAGIC)
         return false;
     switch (h->kind) {
     case WHOLE:
@@ -205,20 +205,20 @@ static bool is_ours(const incoming *in)
     }
 }
 
-/* Whether the packet can be received. Returns 0 or a code. */
-static int judge(const incoming *in, const mp__receipt *receipt)
+/* Whether the packet can be received, with its descriptor if it has one. Returns 0 or a code. */
+static int judge(mp_connection *c, incoming *in, const mp__receipt *receipt)
 {
     if (!is_ours(in))
         return MP_ESYS(EBADMSG);
     if ((in->h.kind == DESCRIPTOR) != (receipt->want == MP__WANT_DESCRIPTOR))
         return MP_ESTATE;
-    if (receipt->want == MP__WANT_SIZE)
-        return 0;
     if (receipt->want == MP__WANT_BYTES && in->h.length > receipt->capacity)
         return MP_EMSGSIZE;
-    if (in->h.kind != WHOLE && in->arrival.carried < 0)
-        return in->arrival.lost ? MP_ESYS(EMFILE) : MP_ESYS(EBADMSG);
-    return 0;
+    if (receipt->want == MP__WANT_SIZE || in->h.kind == WHOLE)
+        return 0;
+    int fd = mp__socket_peek_carried(c->fd);
+    in->carried = fd < 0 ? -1 : fd;
+    return fd < 0 ? fd : 0;
 }
 
 /* Nothing is taken from a descriptor that has become somebody else's. */
@@ -248,43 +248,33 @@ static int take(mp_connection *c, incoming *in, mp__receipt *receipt)
     return rc;
 }
 
-/* Looks, decides and takes. Returns the result of the call, but for the rest. */
+/* Looks, decides and takes. Returns the result of the call, but for the rest of the message. */
 static ssize_t receive_locked(mp_connection *c, incoming *in, mp__receipt *receipt)
 {
-    bool copies = receipt->want == MP__WANT_BYTES;
-    struct iovec parts[2] = {{&in->h, sizeof in->h},
-                             {copies ? receipt->buffer : NULL, copies ? receipt->capacity : 0}};
-    int rc = mp__socket_peek(c->fd, parts, 2, receipt->want != MP__WANT_SIZE, &in->arrival);
+    bool copies = receipt->want == MP__WANT_BYTES && receipt->capacity > 0;
+    struct iovec parts[2] = {{&in->h, sizeof in->h}, {receipt->buffer, receipt->capacity}};
+    int rc = mp__socket_peek(c->fd, parts, copies ? 2 : 1, &in->packet);
     if (rc <= 0)
         return rc == 0 ? MP_EEOF : rc;
-    in->in_packet = in->arrival.length - mp__min_size(in->arrival.length, sizeof in->h);
+    in->in_packet = in->packet - mp__min_size(in->packet, sizeof in->h);
 
-    rc = judge(in, receipt);
+    rc = judge(c, in, receipt);
     if (rc == MP_ESYS(EBADMSG))
         return drop_foreign(c, receipt);
-    if (rc < 0 || receipt->want == MP__WANT_SIZE)
-        return rc < 0 ? rc : (ssize_t)in->h.length;
-
-    rc = take(c, in, receipt);
-    if (rc <= 0) /* on an end that is shared against the rules another may have been faster */
-        return rc == 0 ? MP_EAGAIN : rc;
-    int carried = in->arrival.carried;
-    in->arrival.carried = -1;
-    if (in->h.kind == DESCRIPTOR)
-        return carried;
-    in->rest = carried;
-    return (ssize_t)in->h.length;
+    if (rc == 0 && receipt->want != MP__WANT_SIZE) {
+        rc = take(c, in, receipt);
+        if (rc == 0) /* on an end that is shared against the rules another was faster */
+            return MP_EAGAIN;
+    }
+    return rc < 0 ? rc : (ssize_t)in->h.length;
 }
 
 /* Reads the rest of a message that was taken. */
-static ssize_t complete(const incoming *in, mp__receipt *receipt)
+static int complete(const incoming *in, mp__receipt *receipt)
 {
-    int rc = mp__spill_read(in->rest, (char *)receipt->buffer + in->in_packet,
+    int rc = mp__spill_read(in->carried, (char *)receipt->buffer + in->in_packet,
                             in->h.length - in->in_packet);
-    mp__fd_close(in->rest);
-    if (rc == 0)
-        return (ssize_t)in->h.length;
-    if (receipt->want == MP__WANT_MEMORY)
+    if (rc < 0 && receipt->want == MP__WANT_MEMORY)
         free(receipt->buffer);
     return rc;
 }
@@ -292,7 +282,9 @@ static ssize_t complete(const incoming *in, mp__receipt *receipt)
 /* At a try it may take 1 ms, else 100: then the caller looks whether the connection was closed. */
 static int lock(mp__mutex *m, mp__deadline until)
 {
-    int rc = until.ns == 0 ? mp__mutex_lock_briefly(m)
+    int rc = mp__mutex_acquire(m, MP__AT_ONCE, false);
+    if (rc == MP_ETIMEDOUT)
+        rc = until.ns == 0 ? mp__mutex_lock_briefly(m)
                            : mp__mutex_acquire(m, mp__deadline_look_again(until), true);
     if (rc == MP_EDEADLK) /* a signal handler above the holder */
         return MP_EAGAIN;
@@ -305,13 +297,17 @@ static ssize_t receive(mp_connection *c, mp__receipt *receipt, mp__deadline unti
     ssize_t rc = lock(receiving, until);
     if (rc < 0)
         return rc;
-    incoming in = {.arrival = {.carried = -1}, .rest = -1};
+    incoming in = {.carried = -1};
     rc = receive_locked(c, &in, receipt);
     mp__mutex_unlock(receiving);
 
-    mp__fd_close(in.arrival.carried);
-    if (in.rest >= 0)
-        return complete(&in, receipt);
+    if (rc >= 0 && in.carried >= 0) {
+        if (in.h.kind == DESCRIPTOR)
+            return in.carried;
+        int failure = complete(&in, receipt);
+        rc = failure < 0 ? failure : rc;
+    }
+    mp__fd_close(in.carried);
     return rc == MP_EAGAIN ? MP_ETIMEDOUT : rc;
 }
 

@@ -151,26 +151,6 @@ int mp__socket_send(int fd, const struct iovec *parts, int count, int carried)
     return n < 0 ? (int)n : 0;
 }
 
-/* Keeps the first descriptor; a packet of ours never has more. */
-static void collect(struct msghdr *message, mp__arrival *arrival)
-{
-    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL;
-         part = CMSG_NXTHDR(message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-            if (arrival->carried < 0)
-                arrival->carried = fd;
-            else
-                mp__fd_close(fd);
-        }
-    }
-    arrival->lost = arrival->carried < 0 && (message->msg_flags & MSG_CTRUNC);
-}
-
 /* A peer that closed while our own messages to it were unread leaves ECONNRESET, which is told once,
  * ahead of what can still be received: the next call finds that, or the end. */
 static ssize_t receive_message(int fd, struct msghdr *message, int flags)
@@ -186,30 +166,13 @@ static ssize_t receive_message(int fd, struct msghdr *message, int flags)
     return n;
 }
 
-int mp__socket_peek(int fd, const struct iovec *parts, int count, bool with_fd,
-                    mp__arrival *arrival)
+int mp__socket_peek(int fd, const struct iovec *parts, int count, size_t *length)
 {
-    union {
-        char bytes[CONTROL_SIZE];
-        struct cmsghdr align;
-    } control;
     struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
-    if (with_fd) {
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof control.bytes;
-    }
-    *arrival = (mp__arrival){.carried = -1};
     ssize_t n = receive_message(fd, &message, MSG_PEEK);
     if (n <= 0)
         return (int)n;
-    arrival->length = (size_t)n;
-    if (with_fd)
-        collect(&message, arrival);
-    if (arrival->carried < 0)
-        return 1;
-    int above = mp__fd_above_stdio(arrival->carried);
-    arrival->lost = above < 0;
-    arrival->carried = above < 0 ? -1 : above;
+    *length = (size_t)n;
     return 1;
 }
 
@@ -218,4 +181,45 @@ int mp__socket_take(int fd, const struct iovec *parts, int count)
     struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
     ssize_t n = receive_message(fd, &message, 0);
     return n > 0 ? 1 : (int)n;
+}
+
+/* Keeps the first descriptor; a packet of ours never has more. */
+static int collect(struct msghdr *message)
+{
+    int carried = -1;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL;
+         part = CMSG_NXTHDR(message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+            if (carried < 0)
+                carried = fd;
+            else
+                mp__fd_close(fd);
+        }
+    }
+    return carried;
+}
+
+int mp__socket_peek_carried(int fd)
+{
+    union {
+        char bytes[CONTROL_SIZE];
+        struct cmsghdr align;
+    } control;
+    struct msghdr message = {.msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    ssize_t n = receive_message(fd, &message, MSG_PEEK);
+    if (n <= 0)
+        return n == 0 ? MP_ESYS(EBADMSG) : (int)n;
+    int saved = errno;
+    int carried = collect(&message);
+    if (carried >= 0)
+        carried = mp__fd_above_stdio(carried);
+    else
+        carried = message.msg_flags & MSG_CTRUNC ? MP_ESYS(EMFILE) : MP_ESYS(EBADMSG);
+    errno = saved;
+    return carried;
 }

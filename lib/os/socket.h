@@ -36,18 +36,14 @@ size_t mp__socket_packet_most(int fd);
  * Returns 0; MP_EAGAIN: no room; MP_EPIPE; another code. */
 int mp__socket_send(int fd, const struct iovec *parts, int count, int carried);
 
-/* A packet at the head of a queue. */
-typedef struct mp__arrival {
-    size_t length; /* of the whole packet, whether or not it fitted */
-    int carried;   /* the descriptor that came with it, now the caller's; -1: none */
-    bool lost;     /* one came, but none could be installed here */
-} mp__arrival;
+/* Copies the packet at the head of the queue, which stays there, as far as it fits into `parts`.
+ * Returns 1, and the length of the whole packet; 0: end of file; MP_EAGAIN: none is there; another
+ * code. */
+int mp__socket_peek(int fd, const struct iovec *parts, int count, size_t *length);
 
-/* Copies the packet at the head of the queue, which stays there. A
- * descriptor that it carries is installed only if `with_fd`. Returns 1; 0: end of file; MP_EAGAIN: none is there;
- * another code. */
-int mp__socket_peek(int fd, const struct iovec *parts, int count, bool with_fd,
-                    mp__arrival *arrival);
+/* The descriptor that this packet carries: a duplicate of it, above the standard streams, closed on
+ * exec; MP_ESYS(EMFILE): none is left here; MP_ESYS(EBADMSG): it carries none; another code. */
+int mp__socket_peek_carried(int fd);
 
 /* Takes the packet at the head away, with as many bytes as fit into `parts`. The same results. */
 int mp__socket_take(int fd, const struct iovec *parts, int count);
