@@ -7,8 +7,8 @@
  * (another one that sits in fgets() would hold us up). */
 void mp__stdio_flush(void);
 
-/* In the forked child: forgets what standard output and error hold back, for their parent will write
- * it: what another thread has printed since the flush, or what could not be written. */
+/* In the forked child: forgets what standard output and error hold back: what another thread of the
+ * parent has printed since the flush, and the parent will write. */
 void mp__stdio_disown(void);
 
 /* At the end of the process: writes out everything as exit() does, without waiting for streams in

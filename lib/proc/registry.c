@@ -6,6 +6,7 @@
  */
 #include "proc/registry.h"
 
+#include "chan/wait.h"
 #include "os/atfork.h"
 #include "os/guard.h"
 #include "os/owned.h"
@@ -53,6 +54,11 @@ static void after_fork(void)
     mp__guard_unlock(&guard);
 }
 
+static int descriptor_of(const void *process)
+{
+    return mp_process_sentinel(process);
+}
+
 int mp__registry_init(void)
 {
     static mp__atfork part = {
@@ -63,6 +69,7 @@ int mp__registry_init(void)
     mp__registry_lock();
     if (!ready) {
         owner = mp__process_id();
+        mp__wait_set_process_descriptor(descriptor_of);
         rc = mp__exit_install();
         ready = rc == 0;
     }
