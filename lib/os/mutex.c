@@ -30,7 +30,9 @@
 
 #define SPINS 64 /* pauses before the first sleep: about as long as our critical sections */
 
-/* One try. Returns 1 if it did not get the lock; *seen is the word then. */
+#define NOT_YET 2 /* no result of mp__mutex_acquire(): neither 0 nor MP_OWNERDEAD, and no error */
+
+/* One try. Returns NOT_YET if it did not get the lock; *seen is the word then. */
 static int take(mp__mutex *m, mp__thread *self, uint32_t *seen, uint32_t mark)
 {
     uint32_t word = mp__load_relaxed(&m->word);
@@ -42,7 +44,7 @@ static int take(mp__mutex *m, mp__thread *self, uint32_t *seen, uint32_t mark)
         }
     }
     *seen = word;
-    return (word & MP__TID_MASK) == self->tid ? MP_EDEADLK : 1;
+    return (word & MP__TID_MASK) == self->tid ? MP_EDEADLK : NOT_YET;
 }
 
 static int spin(mp__mutex *m, mp__thread *self, uint32_t *seen)
@@ -51,11 +53,11 @@ static int spin(mp__mutex *m, mp__thread *self, uint32_t *seen)
         mp__pause();
         if (mp__robust_abandoned(mp__load_relaxed(&m->word))) {
             int rc = take(m, self, seen, 0);
-            if (rc != 1)
+            if (rc != NOT_YET)
                 return rc;
         }
     }
-    return 1;
+    return NOT_YET;
 }
 
 static int sleep_and_take(mp__mutex *m, mp__thread *self, mp__deadline until, bool interruptible)
@@ -64,7 +66,7 @@ static int sleep_and_take(mp__mutex *m, mp__thread *self, mp__deadline until, bo
     uint32_t mark = 0;
     for (;;) {
         int rc = take(m, self, &seen, mark);
-        if (rc != 1)
+        if (rc != NOT_YET)
             return rc;
         if (!(seen & MP__WAITERS) &&
             !mp__cas_relaxed(&m->word, &seen, seen | MP__WAITERS)) /* its unlock will look */
@@ -93,9 +95,9 @@ int mp__mutex_acquire(mp__mutex *m, mp__deadline until, bool interruptible)
         rc = 0;
     } else {
         rc = take(m, self, &word, 0);
-        if (rc == 1 && until.ns != 0 && mp__may_spin())
+        if (rc == NOT_YET && until.ns != 0 && mp__may_spin())
             rc = spin(m, self, &word);
-        if (rc == 1)
+        if (rc == NOT_YET)
             rc = until.ns == 0 ? MP_ETIMEDOUT : sleep_and_take(m, self, until, interruptible);
     }
     mp__robust_announce(self, NULL);
