@@ -46,7 +46,8 @@ MP_API int mp_lock_create(mp_lock **out, const mp_lock_options *options);
 #define mp_lock_new(...) MP_I_NEW(mp_lock, __VA_ARGS__)
 
 /** Frees a lock of mp_lock_create(), for all processes, also while it is held: nobody may use it
- *  any more. Thread-safe; not async-signal-safe.
+ *  any more. If another thread than the caller holds it, its memory is given up, not reused.
+ *  Thread-safe; not async-signal-safe.
  *  @param lock a lock, or NULL */
 MP_API void mp_lock_free(mp_lock *lock);
 
@@ -60,7 +61,8 @@ MP_API void mp_lock_free(mp_lock *lock);
  */
 MP_API int mp_lock_init(mp_lock *lock);
 
-/** Ends a lock of mp_lock_init(). Nobody may use it any more; later calls are #MP_EINVAL.
+/** Ends a lock of mp_lock_init(). Nobody may use it any more; later calls are #MP_EINVAL. Its memory
+ *  must stay as it is while another thread holds it.
  *  @param lock a lock
  *  @return 0; #MP_EINVAL: NULL, or no lock */
 MP_API int mp_lock_fini(mp_lock *lock);

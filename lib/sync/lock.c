@@ -29,6 +29,13 @@ static lock_body *body_of(mp_lock *lock)
     return body;
 }
 
+/* A lock whose memory becomes free must not stay in this thread's robust list. */
+static void leave_list(lock_body *body)
+{
+    if (mp__mutex_is_mine(&body->mutex))
+        mp__mutex_unlock(&body->mutex);
+}
+
 int mp_lock_init(mp_lock *lock)
 {
     if (lock == NULL || !mp__is_aligned(lock, _Alignof(mp_lock)))
@@ -46,6 +53,7 @@ int mp_lock_fini(mp_lock *lock)
     lock_body *body = body_of(lock);
     if (body == NULL)
         return MP_EINVAL;
+    leave_list(body);
     mp__store_relaxed(&body->magic, 0);
     return 0;
 }
@@ -76,10 +84,12 @@ void mp_lock_free(mp_lock *lock)
     lock_body *body = body_of(lock);
     if (body == NULL)
         return;
-    if (mp__mutex_is_mine(&body->mutex)) /* the block must not stay in this thread's robust list */
-        mp__mutex_unlock(&body->mutex);
+    leave_list(body);
     mp__store_relaxed(&body->magic, 0);
-    mp_shared_free(lock);
+    /* Held by another thread it is linked into that one's list, which nobody else can change: freed it
+     * would be written to as a link. So it is given up instead. */
+    if (mp__robust_abandoned(mp__load_relaxed(&body->mutex.word)))
+        mp_shared_free(lock);
 }
 
 int mp_lock_acquire(mp_lock *lock, double timeout)
