@@ -79,8 +79,10 @@ static int sleep_and_take(mp__mutex *m, mp__thread *self, mp__deadline until, bo
         else
             mp__futex_wait(&m->word, seen | MP__WAITERS, slice);
         mark = MP__WAITERS;
-        if (interruptible && mp__interrupted())
+        if (interruptible && mp__interrupted()) {
+            mp__futex_wake(&m->word, 1); /* what ended our sleep may have been another's wake */
             return MP_EINTR;
+        }
     }
 }
 
