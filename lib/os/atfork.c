@@ -10,7 +10,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static mp__atfork *first, *last;
-static bool installed;
+static _Atomic bool installed;
 
 static void prepare(void)
 {
@@ -40,15 +40,18 @@ static void child(void)
 
 static int install(void)
 {
-    if (installed)
+    if (mp__load_relaxed(&installed))
         return 0;
     int rc = pthread_atfork(prepare, parent, child);
-    installed = rc == 0;
+    mp__store_relaxed(&installed, rc == 0);
     return rc == 0 ? 0 : MP_ESYS(rc);
 }
 
 int mp__atfork_install(void)
 {
+    /* Every thread asks once, perhaps inside a fork, where the lock is ours. */
+    if (mp__load_relaxed(&installed))
+        return 0;
     pthread_mutex_lock(&lock);
     int rc = install();
     pthread_mutex_unlock(&lock);
