@@ -44,7 +44,9 @@ static int exit_status = EXIT_SUCCESS;
 /* Reports what does not keep the rest from being counted. */
 static void complain(const char *what, const char *why)
 {
-    fprintf(stderr, "wordcount: %s: %s\n", what, why);
+    const char *wipe = isatty(STDERR_FILENO) ? "\r\033[K" : ""; /* the progress bar */
+
+    fprintf(stderr, "%swordcount: %s: %s\n", wipe, what, why);
     exit_status = EXIT_FAILURE;
 }
 

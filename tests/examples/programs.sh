@@ -10,7 +10,7 @@ O=$(cd "${O:-build}" && pwd) || exit 1
 PACE=${PACE_OF_TESTS:-0.05}
 export PACE
 work=$(mktemp -d "${TMPDIR:-/tmp}/mproc-examples.XXXXXX") || exit 1
-trap 'rm -rf "$work"' EXIT
+trap 'chmod -R u+rwX "$work" && rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 passed=0
 failed=0

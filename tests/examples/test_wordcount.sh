@@ -161,13 +161,13 @@ full_disk() {
     complains_about 'standard output' && comes_true nothing_runs
 }
 
-# The workers: the children of the supervisor, which is the program's child.
+# The workers: the children of the supervisor, which is the program's own but not its child.
 workers() {
-    for process in $(processes_of "$mark"); do
+    family=" $(processes_of "$mark" | tr '\n' ' ') "
+    for process in $family; do
         parent=$(sed 's/.*) . \([0-9]*\) .*/\1/' "/proc/$process/stat" 2>/dev/null)
-        if [ "$process" != "$pid" ] && [ "${parent:-$pid}" != "$pid" ]; then
-            echo "$process"
-        fi
+        [ "$parent" != "$pid" ] || continue
+        case $family in *" $parent "*) echo "$process" ;; esac
     done
 }
 
