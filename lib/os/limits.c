@@ -134,3 +134,19 @@ int mp__limits_cpus(void)
     for_each_group("/sys/fs/cgroup/cpu", "cpu", "cpu.cfs_quota_us", quota_v1, &least);
     return least;
 }
+
+void mp__limits_pin(unsigned n)
+{
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof all, &all) != 0 || CPU_COUNT(&all) == 0)
+        return;
+    unsigned skip = n % (unsigned)CPU_COUNT(&all);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &all) || skip-- > 0)
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        sched_setaffinity(0, sizeof one, &one);
+        return;
+    }
+}

@@ -9,6 +9,9 @@
 /* Usable processors, at least 1. */
 int mp__limits_cpus(void);
 
+/* Restricts the calling thread to the n-th (modulo their number) of its usable processors. */
+void mp__limits_pin(unsigned n);
+
 /* The lesser of the machine's memory and the control group's limit, in bytes. */
 uint64_t mp__limits_memory(void);
 

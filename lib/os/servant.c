@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Why it is right. The program forks a middle process with the C library's fork(), which forks the
+ * servant likewise and leaves; so the servant is init's child, and its thread ids and locks are as
+ * after any fork. The program waits for the middle one by its id, with SIGCHLD held back in this
+ * thread. A handler of the program's in another thread may reap it first; that does no harm.
+ *
+ * The servant's id is in shared memory before the middle process leaves. Its pidfd is opened while the
+ * servant waits for the first ring, so that the id cannot have been used again unless the servant was
+ * killed in these microseconds.
+ *
+ * The bell is a socket pair. The program's end is closed in all its forked children (os/owned.c), so it
+ * is hung up when the program ends.
+ */
+#include "os/servant.h"
+
+#include "os/clock.h"
+#include "os/poller.h"
+
+#include <errno.h>
+#include <mproc/error.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+static int make_bell(mp__servant *s)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return MP_ESYS(errno);
+    int rc = mp__owned_adopt(&s->bell, ends[0]);
+    if (rc < 0) {
+        mp__fd_close(ends[1]);
+        return rc;
+    }
+    rc = mp__owned_adopt(&s->other, ends[1]);
+    if (rc < 0)
+        mp__owned_close_locked(&s->bell);
+    else
+        mp__owned_bequeath(&s->other);
+    return rc;
+}
+
+static void wait_for_ring(int bell)
+{
+    struct pollfd p = {.fd = bell, .events = POLLIN};
+    while (poll(&p, 1, -1) < 0 && errno == EINTR)
+        continue;
+}
+
+_Noreturn static void be_middle(mp__servant *s, _Atomic int *pid, void (*run)(void *, int),
+                                void *arg)
+{
+    mp__owned_bequeath(&s->other);
+    pid_t child = fork();
+    if (child == 0) {
+        wait_for_ring(s->other.fd);
+        run(arg, s->other.fd);
+        _exit(0);
+    }
+    if (child > 0)
+        mp__store_release(pid, (int)child); /* pairs with the load in mp__servant_start() */
+    _exit(child > 0 ? 0 : errno);
+}
+
+/* Forks and reaps the middle process. Returns 0 or a code. */
+static int fork_twice(mp__servant *s, _Atomic int *pid, void (*run)(void *, int), void *arg)
+{
+    pid_t middle = fork();
+    if (middle < 0)
+        return MP_ESYS(errno);
+    if (middle == 0)
+        be_middle(s, pid, run, arg);
+    int status = 0;
+    pid_t got;
+    do
+        got = waitpid(middle, &status, 0);
+    while (got < 0 && errno == EINTR);
+    s->pid = mp__load_acquire(pid);
+    if (s->pid != 0)
+        return 0;
+    int cause = got == middle && WIFEXITED(status) ? WEXITSTATUS(status) : EAGAIN;
+    return MP_ESYS(cause != 0 ? cause : EAGAIN);
+}
+
+int mp__servant_start(mp__servant *s, _Atomic int *pid, void (*run)(void *arg, int bell), void *arg)
+{
+    int saved = errno;
+    *s = (mp__servant){.bell = MP__OWNED_NONE, .other = MP__OWNED_NONE, .pidfd = MP__OWNED_NONE};
+    int rc = mp__owned_init();
+    if (rc < 0)
+        return rc;
+    mp__owned_lock();
+    rc = make_bell(s);
+    mp__owned_unlock();
+    if (rc == 0) {
+        sigset_t child, before;
+        sigemptyset(&child);
+        sigaddset(&child, SIGCHLD);
+        pthread_sigmask(SIG_BLOCK, &child, &before);
+        rc = fork_twice(s, pid, run, arg);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    mp__owned_close(&s->other);
+    if (rc == 0)
+        rc = mp__servant_watch(&s->pidfd, s->pid);
+    if (rc == MP_ESYS(ENOSYS) || rc == MP_ESYS(ESRCH))
+        rc = 0; /* without pidfds it is asked for by its id */
+    if (rc < 0)
+        mp__servant_drop(s); /* hangs up: a servant that waits for the first ring sees that */
+    else
+        mp__servant_ring(s);
+    errno = saved;
+    return rc;
+}
+
+void mp__servant_ring(mp__servant *s)
+{
+    int saved = errno;
+    int fd = mp__owned_fd(&s->bell);
+    if (fd >= 0)
+        send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    errno = saved;
+}
+
+bool mp__servant_heed(int bell)
+{
+    char rings[64];
+    ssize_t n;
+    do
+        n = recv(bell, rings, sizeof rings, MSG_DONTWAIT);
+    while (n > 0 || (n < 0 && errno == EINTR));
+    return n < 0; /* 0 is the end */
+}
+
+/* It becomes the program's child if the program is init, or a subreaper. */
+static void reap_if_ours(const mp__servant *s)
+{
+    if (s->pid > 0)
+        waitpid(s->pid, NULL, WNOHANG);
+}
+
+static bool is_gone(const mp__servant *s)
+{
+    return s->pid == 0 || (kill(s->pid, 0) != 0 && errno == ESRCH);
+}
+
+int mp__servant_wait(mp__servant *s, mp__deadline until)
+{
+    int saved = errno;
+    int rc = 0;
+    for (;;) {
+        int fd = mp__owned_fd(&s->pidfd);
+        if (fd >= 0)
+            rc = mp__poll_one(fd, POLLIN, until);
+        reap_if_ours(s);
+        if (fd >= 0 ? rc > 0 : is_gone(s)) {
+            rc = 0;
+            break;
+        }
+        if (rc >= 0)
+            rc = mp__deadline_passed(until) ? MP_ETIMEDOUT : 0;
+        if (rc == 0 && fd < 0)
+            rc = mp__poll(NULL, 0, mp__deadline_min(until, mp__deadline_in_ns(MP__NS_PER_MS)));
+        if (rc < 0)
+            break;
+    }
+    errno = saved;
+    return rc;
+}
+
+void mp__servant_drop(mp__servant *s)
+{
+    mp__owned_close(&s->bell);
+    mp__owned_close(&s->other);
+    mp__owned_close(&s->pidfd);
+}
+
+int mp__servant_watch(mp__owned *sentinel, int pid)
+{
+    int saved = errno;
+    mp__owned_lock();
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    int rc = fd >= 0 ? mp__owned_adopt(sentinel, fd) : MP_ESYS(errno);
+    mp__owned_unlock();
+    errno = saved;
+    return rc;
+}

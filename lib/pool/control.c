@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#include "pool/control.h"
+
+bool mp__pool_enter(mp__pool_control *c, enum mp__pool_phase phase)
+{
+    uint32_t now = mp__load_acquire(&c->phase);
+    while (now < (uint32_t)phase)
+        if (mp__cas_seq(&c->phase, &now, (uint32_t)phase)) {
+            mp__waitword_wake(&c->changed, MP__WAKE_ALL);
+            mp__waitword_wake(&c->idle, MP__WAKE_ALL);
+            return true;
+        }
+    return false;
+}
+
+void mp__life_hold(mp__robust *life)
+{
+    mp__thread *self = mp__thread_self();
+    mp__robust_announce(self, life);
+    mp__store_release(&life->word, self->tid | MP__WAITERS); /* pairs with mp__life_is_over() */
+    mp__robust_link(self, life);
+    mp__robust_announce(self, NULL);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* What a pool's program, supervisor and workers share. */
+#ifndef MPROC_POOL_CONTROL_H
+#define MPROC_POOL_CONTROL_H
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "os/robust.h"
+#include "sync/waitword.h"
+
+#include <mproc/pool.h>
+
+#define MP__WORKERS_MOST 4096
+
+/*
+ * The phase of a pool. It only moves down this table.
+ *
+ * | phase      | set by             | means                                                      |
+ * | STARTING   | program            | the supervisor is forking the first workers                |
+ * | RUNNING    | supervisor         | work is taken                                              |
+ * | CLOSED     | program            | no work will come; workers leave when none is left         |
+ * | TERMINATED | program            | the supervisor kills the workers and leaves                |
+ * | FAILED     | supervisor         | so does it here; why is in `failure`                       |
+ */
+enum mp__pool_phase {
+    MP__POOL_STARTING,
+    MP__POOL_RUNNING,
+    MP__POOL_CLOSED,
+    MP__POOL_TERMINATED,
+    MP__POOL_FAILED
+};
+
+/*
+ * A worker's place. It outlives its workers: what a dead one has left undone waits here for the next.
+ *
+ * | state    | set by     | means                                                                  |
+ * | VACANT   | supervisor | no process                                                             |
+ * | STARTING | supervisor | forked; runs the initializer                                           |
+ * | FAILING  | worker     | the initializer failed; it leaves                                      |
+ * | READY    | worker     | takes work                                                             |
+ * | LEAVING  | worker     | has no item any more: closed, or retired                               |
+ */
+enum mp__slot_state {
+    MP__SLOT_VACANT,
+    MP__SLOT_STARTING,
+    MP__SLOT_FAILING,
+    MP__SLOT_READY,
+    MP__SLOT_LEAVING
+};
+
+typedef struct mp__work mp__work;
+
+typedef struct mp__slot {
+    _Alignas(MP__CACHE_LINE) _Atomic uint64_t claim; /* pool/claim.h */
+    _Atomic(mp__work *) work; /* what the claim is on; meanwhile nobody frees it */
+    _Atomic uint64_t item;    /* index << 1 | whether it is running: all before it are done */
+    _Atomic int64_t deadline; /* when its time is up; 0: never. Written before `item` */
+    _Atomic uint32_t state;
+    _Atomic uint32_t attempts; /* how often the item has taken its worker with it */
+    _Atomic int pid;
+    mp__robust life; /* held by the worker as long as it lives */
+} mp__slot;
+
+/* One thing that went wrong, in a block of its own. */
+typedef struct mp__failure {
+    struct mp__failure *next;
+    uint64_t index;
+    int code, task_code;
+    int worker, signal, exit_status;
+    char text[sizeof((mp_task_error *)NULL)->text];
+} mp__failure;
+
+typedef struct mp__pool_control {
+    uint32_t slots;
+    _Atomic uint32_t phase;
+    _Atomic int start_code;     /* why the supervisor could not start, or 0 */
+    _Atomic int supervisor_pid; /* set before it runs */
+    mp__robust supervisor;      /* held by the supervisor as long as it lives */
+    _Atomic int64_t limit;      /* the shortest time limit ever asked for, in ns; 0: none */
+    _Atomic(mp__failure *) failure; /* why the pool failed */
+    _Alignas(MP__CACHE_LINE) mp__waitword idle; /* workers without work sleep here */
+    mp__waitword changed;                       /* the program's threads: phase, start */
+    _Alignas(MP__CACHE_LINE) _Atomic(mp__work *) first; /* pool/work.h */
+    mp__slot slot[]; /* one more than `slots`: the last serves the supervisor's own looks */
+} mp__pool_control;
+
+/* Moves the phase down the table, never up. Returns whether it was this call that did it. */
+bool mp__pool_enter(mp__pool_control *c, enum mp__pool_phase phase);
+
+static inline enum mp__pool_phase mp__pool_phase_of(const mp__pool_control *c)
+{
+    return (enum mp__pool_phase)mp__load_acquire(&c->phase);
+}
+
+/* Holds a robust word for the calling thread's life. Marked, so that its end wakes one who watches. */
+void mp__life_hold(mp__robust *life);
+
+/* Whether nobody holds it: not any more, or not yet. */
+static inline bool mp__life_is_over(const mp__robust *life)
+{
+    return mp__robust_abandoned(mp__load_acquire(&life->word));
+}
+
+#endif

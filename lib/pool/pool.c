@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* Pools: made, closed, terminated, joined and freed by the program. */
+#include "pool/handle.h"
+
+#include "base/options.h"
+#include "os/atfork.h"
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/interrupt.h"
+#include "os/poller.h"
+#include "os/stdio.h"
+#include "os/thread.h"
+#include "pool/supervisor.h"
+#include "proc/exit.h"
+#include "proc/registry.h"
+
+#include <mproc/error.h>
+#include <mproc/process.h>
+#include <mproc/shared.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POOL_MAGIC UINT64_C(0x6d70726f63706f6f)
+
+static mp__guard pools_guard = MP__GUARD_INITIALIZER;
+static mp__link pools = MP__LIST(pools);
+
+static void lock_pools(void)
+{
+    mp__guard_lock(&pools_guard);
+}
+
+static void unlock_pools(void)
+{
+    mp__guard_unlock(&pools_guard);
+}
+
+/* A forked child has none; handles that it inherited are its parent's. */
+static void forget_pools(void)
+{
+    mp__list_init(&pools);
+    mp__guard_unlock(&pools_guard);
+}
+
+int mp__handle_check(const mp_pool *pool)
+{
+    if (pool == NULL || pool->magic != POOL_MAGIC)
+        return MP_EINVAL;
+    return pool->generation == mp__registry_generation() ? 0 : MP_ESTATE;
+}
+
+/* ---- options ---- */
+
+static int check_keep(const int *keep)
+{
+    mp__fd_identity ignored;
+    for (; keep != NULL && *keep >= 0; keep++)
+        if (!mp__fd_identify(*keep, &ignored))
+            return MP_EINVAL;
+    return 0;
+}
+
+static int read_options(mp_pool_options *o, const mp_pool_options *given)
+{
+    int rc = mp__options_read(o, sizeof *o, given);
+    if (rc < 0)
+        return rc;
+    bool sound = o->processes >= 0 && o->processes <= MP__WORKERS_MOST &&
+                 o->max_tasks_per_child >= 0 && o->task_timeout >= 0 && o->retries >= 0 &&
+                 (o->pin_cpus == 0 || o->pin_cpus == MP_YES || o->pin_cpus == MP_NO) &&
+                 (o->start_method == 0 || o->start_method == MP_START_FORK) &&
+                 (o->progress != NULL || o->progress_arg == NULL);
+    if (!sound) /* a NaN compares as false */
+        return MP_EINVAL;
+    if (o->processes == 0)
+        o->processes = mp_cpu_count();
+    return check_keep(o->keep);
+}
+
+static int *copy_keep(const int *keep)
+{
+    size_t count = 1;
+    while (keep != NULL && keep[count - 1] >= 0)
+        count++;
+    int *copy = malloc(count * sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < count; i++)
+        copy[i] = i + 1 < count ? keep[i] : -1;
+    return copy;
+}
+
+static int make_plan(mp_pool *pool, const mp_pool_options *o)
+{
+    mp__pool_plan *plan = &pool->plan;
+    mp_process *self = mp_current_process();
+    if (self == NULL)
+        return MP_ENOMEM;
+    plan->control = pool->control;
+    plan->options = *o;
+    plan->options.keep = copy_keep(o->keep);
+    plan->name = strdup(o->name != NULL ? o->name : "PoolWorker");
+    plan->program = strdup(mp_process_name(self));
+    plan->program_pid = mp__process_id();
+    plan->options.name = plan->name;
+    pool->loaded = mp__loaded_now();
+    bool whole = plan->options.keep != NULL && plan->name != NULL && plan->program != NULL &&
+                 pool->loaded != NULL;
+    return whole ? 0 : MP_ENOMEM;
+}
+
+/* ---- making ---- */
+
+/* The list of works begins with one that has no items. */
+static int make_control(mp_pool *pool, uint32_t slots)
+{
+    pool->control =
+        mp_shared_calloc(1, sizeof(mp__pool_control) + (slots + (size_t)1) * sizeof(mp__slot));
+    if (pool->control == NULL)
+        return mp_shared_error();
+    pool->control->slots = slots;
+    mp_job none = {.size = sizeof none};
+    mp__work_order order = {.job = &none, .workers = slots};
+    int rc = mp__work_create(&pool->last, &order);
+    if (rc < 0)
+        return rc;
+    mp__store_relaxed(&pool->last->state, MP__WORK_DONE);
+    mp__store_relaxed(&pool->control->first, pool->last);
+    mp__handle_retire(pool, pool->last);
+    return 0;
+}
+
+static void discard(mp_pool *pool)
+{
+    mp__servant_drop(&pool->servant);
+    free((void *)(uintptr_t)pool->plan.options.keep);
+    free(pool->plan.name);
+    free(pool->plan.program);
+    free(pool->loaded);
+    pool->magic = 0;
+    free(pool);
+}
+
+static void discard_shared(mp_pool *pool)
+{
+    for (mp__work *w = pool->retired; w != NULL;) {
+        mp__work *next = w->retired_next;
+        mp__work_free(w);
+        w = next;
+    }
+    if (pool->control != NULL)
+        mp_shared_free(mp__load_relaxed(&pool->control->failure));
+    mp_shared_free(pool->control);
+}
+
+/* Waits until the supervisor has forked its workers, or has failed to. */
+static int wait_for_start(mp_pool *pool)
+{
+    mp__pool_control *c = pool->control;
+    for (;;) {
+        uint32_t ticket = mp__waitword_arm(&c->changed);
+        int rc = mp__load_acquire(&c->start_code); /* pairs with the supervisor's store */
+        if (rc < 0)
+            return rc;
+        if (mp__pool_phase_of(c) != MP__POOL_STARTING)
+            return 0;
+        if (mp__servant_wait(&pool->servant, MP__AT_ONCE) == 0)
+            return mp__pool_phase_of(c) == MP__POOL_RUNNING ? 0 : MP_ECRASHED;
+        mp__futex_wait(&c->changed.word, ticket, mp__deadline_look_again(MP__NEVER));
+    }
+}
+
+static void wait_until_gone(mp_pool *pool)
+{
+    while (mp__servant_wait(&pool->servant, MP__NEVER) < 0)
+        continue; /* an interrupt: there is nothing half-done to come back to */
+}
+
+static int start(mp_pool *pool)
+{
+    mp__stdio_flush();
+    int rc = mp__servant_start(&pool->servant, &pool->control->supervisor_pid, mp__supervisor_run,
+                               &pool->plan);
+    if (rc < 0)
+        return rc;
+    rc = wait_for_start(pool);
+    if (rc < 0)
+        wait_until_gone(pool);
+    return rc;
+}
+
+/* At exit() the program's pools end with it. */
+static void terminate_all(void)
+{
+    for (;;) {
+        mp_pool *pool = NULL;
+        lock_pools();
+        mp__list_for_each (link, &pools) {
+            pool = mp__container(link, mp_pool, link);
+            mp__list_remove(link);
+            break;
+        }
+        unlock_pools();
+        if (pool == NULL)
+            return;
+        mp_pool_terminate(pool);
+    }
+}
+
+static int register_parts(void)
+{
+    static mp__atfork part = {
+        .prepare = lock_pools, .parent = unlock_pools, .child = forget_pools};
+    static mp__exit_hook hook = {.run = terminate_all};
+    int rc = mp_init();
+    if (rc >= 0)
+        rc = mp__registry_init();
+    if (rc >= 0)
+        rc = mp__atfork_add(&part);
+    if (rc >= 0)
+        mp__exit_add(&hook);
+    return rc;
+}
+
+int mp_pool_create(mp_pool **out, const mp_pool_options *options)
+{
+    if (out == NULL)
+        return MP_EINVAL;
+    *out = NULL;
+    mp_pool_options o;
+    int rc = read_options(&o, options);
+    if (rc >= 0)
+        rc = register_parts();
+    if (rc < 0)
+        return rc;
+    mp_pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        return MP_ENOMEM;
+    pool->servant =
+        (mp__servant){.bell = MP__OWNED_NONE, .other = MP__OWNED_NONE, .pidfd = MP__OWNED_NONE};
+    pool->generation = mp__registry_generation();
+    mp__guard_init(&pool->guard);
+    mp__list_init(&pool->results);
+    rc = make_control(pool, (uint32_t)o.processes);
+    if (rc >= 0)
+        rc = make_plan(pool, &o);
+    if (rc >= 0)
+        rc = start(pool);
+    if (rc < 0) {
+        discard_shared(pool);
+        discard(pool);
+        return rc;
+    }
+    pool->magic = POOL_MAGIC;
+    lock_pools();
+    mp__list_append(&pools, &pool->link);
+    unlock_pools();
+    *out = pool;
+    return 0;
+}
+
+/* ---- ending ---- */
+
+int mp_pool_close(mp_pool *pool)
+{
+    int rc = mp__handle_check(pool);
+    if (rc < 0)
+        return rc;
+    mp__guard_lock(&pool->guard); /* a submission is before it, or sees it */
+    mp__pool_enter(pool->control, MP__POOL_CLOSED);
+    mp__guard_unlock(&pool->guard);
+    mp__servant_ring(&pool->servant);
+    return 0;
+}
+
+/* Waits for the last worker of a supervisor that is gone, and settles. */
+static void settle_all(mp_pool *pool)
+{
+    while (!mp__handle_settle(pool))
+        mp__poll(NULL, 0, mp__deadline_in_ns(MP__NS_PER_MS));
+}
+
+int mp_pool_terminate(mp_pool *pool)
+{
+    int rc = mp__handle_check(pool);
+    if (rc < 0)
+        return rc;
+    mp__pool_enter(pool->control, MP__POOL_TERMINATED);
+    mp__servant_ring(&pool->servant);
+    wait_until_gone(pool);
+    settle_all(pool);
+    return 0;
+}
+
+int mp_pool_join(mp_pool *pool, double timeout)
+{
+    mp__deadline until;
+    int rc = mp__handle_check(pool);
+    if (rc == 0)
+        rc = mp__deadline_in(timeout, &until);
+    if (rc < 0)
+        return rc;
+    if (mp__pool_phase_of(pool->control) < MP__POOL_CLOSED && !mp__handle_is_lost(pool))
+        return MP_ESTATE;
+    if (timeout > 0 && mp__interrupted())
+        return MP_EINTR;
+    rc = mp__servant_wait(&pool->servant, until);
+    if (rc == 0)
+        settle_all(pool);
+    return rc;
+}
+
+void mp_pool_free(mp_pool *pool)
+{
+    if (pool == NULL || pool->magic != POOL_MAGIC)
+        return;
+    if (pool->generation != mp__registry_generation()) {
+        discard(pool);
+        return;
+    }
+    mp_pool_terminate(pool);
+    lock_pools();
+    mp__list_remove(&pool->link);
+    unlock_pools();
+    mp__list_for_each (link, &pool->results) { /* they keep their works */
+        mp__container(link, mp_result, link)->pool = NULL;
+        mp__list_remove(link);
+    }
+    discard_shared(pool);
+    discard(pool);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Works after their use, and works whose pool is gone.
+ *
+ * Why freeing is safe: a work is freed by the program alone, with the guard held, when it is done,
+ * stands behind the first of the list, and is in no slot. A worker that has read it as the first writes
+ * it into its slot and then looks whether it still is the first; so after `first` has moved on no slot
+ * gets it any more (pool/claim.c, find()).
+ *
+ * Why settling here is safe: it happens when the supervisor's life word is over and all the workers'
+ * are; a worker that starts so late that its word was missed sees the supervisor's and leaves
+ * (pool/worker.c). So no other process touches the pool any more.
+ */
+#include "pool/handle.h"
+
+#include <mproc/error.h>
+
+#define SWEEP_MOST 16 /* looked at per call, so that no call pays for many */
+
+void mp__handle_retire(mp_pool *pool, mp__work *w)
+{
+    w->retired_next = pool->retired;
+    pool->retired = w;
+}
+
+static bool is_unused(const mp_pool *pool, const mp__work *w)
+{
+    const mp__pool_control *c = pool->control;
+    if (!mp__work_is_done(w) || w->order >= mp__load_seq(&c->first)->order)
+        return false;
+    for (uint32_t i = 0; i <= c->slots; i++)
+        if (mp__load_seq(&c->slot[i].work) == w)
+            return false;
+    return true;
+}
+
+void mp__handle_sweep(mp_pool *pool)
+{
+    mp__work **at = &pool->retired;
+    for (int i = 0; i < SWEEP_MOST && *at != NULL; i++) {
+        mp__work *w = *at;
+        if (is_unused(pool, w)) {
+            *at = w->retired_next;
+            mp__work_free(w);
+        } else {
+            at = &w->retired_next;
+        }
+    }
+}
+
+bool mp__handle_is_lost(const mp_pool *pool)
+{
+    return mp__life_is_over(&pool->control->supervisor);
+}
+
+void mp__handle_fail_from(mp__work *w, uint64_t start, int code, const char *text)
+{
+    for (uint64_t i = start; i < w->count; i++) {
+        uint64_t lowest;
+        bool tell = w->all_failures || (i == start && (mp__work_code(w, &lowest) == 0 || i < lowest));
+        mp__work_fail(w, i, code, tell ? mp__failure_create(code, 0, text) : NULL);
+    }
+}
+
+/* What no worker will settle any more. */
+static void settle_work(mp_pool *pool, mp__work *w, int code, const char *text)
+{
+    mp__pool_control *c = pool->control;
+    if (mp__work_is_done(w))
+        return;
+    for (uint32_t i = 0; i < c->slots; i++) {
+        mp__slot *s = &c->slot[i];
+        mp__range range;
+        if (!mp__claim_get(s, &range) || mp__load_relaxed(&s->work) != w)
+            continue;
+        for (uint64_t item = mp__load_acquire(&s->item) >> 1; item < range.end; item++) {
+            mp__failure *f =
+                mp__failure_create(code, mp__load_relaxed(&s->pid), text);
+            mp__work_fail(w, item, code, f);
+        }
+    }
+    mp__handle_fail_from(w, mp__claim_stop(c, w, false), code, text);
+    mp__claim_finish_now(w);
+}
+
+static void settle_everything(mp_pool *pool)
+{
+    mp__pool_control *c = pool->control;
+    int code = MP_ECRASHED;
+    const char *text = "the pool's supervisor died";
+    const mp__failure *why = mp__load_acquire(&c->failure);
+    if (mp__pool_phase_of(c) == MP__POOL_TERMINATED) {
+        code = MP_ECANCELED;
+        text = "the pool was terminated";
+    } else if (mp__pool_phase_of(c) == MP__POOL_FAILED) {
+        code = MP_ETASK;
+        text = why != NULL ? why->text : "the pool failed";
+    }
+    for (uint32_t i = 0; i < c->slots; i++)
+        mp__claim_resolve(c, i);
+    mp__list_for_each (link, &pool->results)
+        settle_work(pool, mp__container(link, mp_result, link)->work, code, text);
+    for (mp__work *w = pool->retired; w != NULL; w = w->retired_next)
+        settle_work(pool, w, code, text);
+}
+
+bool mp__handle_settle(mp_pool *pool)
+{
+    mp__pool_control *c = pool->control;
+    mp__guard_lock(&pool->guard);
+    bool quiet = pool->over || mp__handle_is_lost(pool);
+    mp__fence_seq(); /* pairs with mp__worker_run() */
+    for (uint32_t i = 0; i < c->slots && quiet && !pool->over; i++)
+        quiet = mp__life_is_over(&c->slot[i].life);
+    if (quiet && !pool->over) {
+        settle_everything(pool);
+        pool->over = true;
+    }
+    mp__guard_unlock(&pool->guard);
+    return quiet;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "pool/work.h"
+
+#include "shm/arena.h"
+
+#include <mproc/error.h>
+#include <mproc/shared.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ITEMS_MOST   (UINT64_C(1) << 40) /* what pool/claim.h can count */
+#define NONE_FAILED  UINT64_MAX
+#define DATA_ALIGN   ((size_t)MP__CACHE_LINE)
+#define CLAIMS_EACH  4 /* a chosen chunk is this fraction of a worker's share of what is left */
+
+static const int causes[] = {0, MP_ETASK, MP_ECRASHED, MP_ETASKTIMEOUT, MP_ECANCELED};
+
+static uint64_t cause_of(int code)
+{
+    uint64_t cause = 1;
+    while (cause < sizeof causes / sizeof *causes - 1 && causes[cause] != code)
+        cause++;
+    return cause;
+}
+
+/* Where the parts of a work's one block are. */
+typedef struct plan {
+    size_t failed, in, out, end;
+    size_t in_bytes, out_bytes;
+    bool copy_in, stage_out;
+} plan;
+
+static bool add_part(size_t *at, size_t *end, size_t bytes)
+{
+    *at = mp__align_up(*end, DATA_ALIGN);
+    return !__builtin_add_overflow(*at, bytes, end) && *end <= SIZE_MAX / 2;
+}
+
+static int make_plan(plan *p, const mp_job *job)
+{
+    if (job->count > ITEMS_MOST || !mp__multiply(job->in_size, job->count, &p->in_bytes) ||
+        !mp__multiply(job->out_size, job->count, &p->out_bytes))
+        return MP_EINVAL;
+    p->copy_in = p->in_bytes > 0 && !mp__arena_contains(job->in, p->in_bytes);
+    p->stage_out = p->out_bytes > 0 && !mp__arena_contains(job->out, p->out_bytes);
+    size_t failed_bytes = job->count > 1 ? (job->count + 63) / 64 * 8 : 0;
+    p->end = sizeof(mp__work);
+    if (!add_part(&p->failed, &p->end, failed_bytes) ||
+        !add_part(&p->in, &p->end, p->copy_in ? p->in_bytes : 0) ||
+        !add_part(&p->out, &p->end, p->stage_out ? p->out_bytes : 0))
+        return MP_EINVAL;
+    return 0;
+}
+
+int mp__work_create(mp__work **out, const mp__work_order *order)
+{
+    const mp_job *job = order->job;
+    plan p;
+    int rc = make_plan(&p, job);
+    if (rc < 0)
+        return rc;
+    char *block = mp_shared_alloc(p.end);
+    if (block == NULL)
+        return mp_shared_error();
+    memset(block, 0, p.in); /* the structure and the bits */
+    mp__work *w = (mp__work *)(void *)block;
+    w->task = job->task;
+    w->context = job->context;
+    w->in = p.copy_in ? block + p.in : job->in;
+    w->out = p.stage_out ? block + p.out : job->out;
+    w->in_size = job->in_size;
+    w->out_size = job->out_size;
+    w->count = job->count;
+    w->chunk = job->chunksize > UINT16_MAX ? UINT16_MAX : (uint32_t)job->chunksize;
+    w->retries = order->retries;
+    w->limit = order->limit;
+    w->divisor = (uint64_t)order->workers * CLAIMS_EACH;
+    w->all_failures = job->errors != NULL;
+    mp__store_relaxed(&w->lowest, NONE_FAILED);
+    if (job->count > 1)
+        w->failed = (_Atomic uint64_t *)(void *)(block + p.failed);
+    if (p.copy_in)
+        memcpy(block + p.in, job->in, p.in_bytes);
+    *out = w;
+    return 0;
+}
+
+void mp__work_free(mp__work *w)
+{
+    mp__failure *f = mp__load_acquire(&w->failures);
+    while (f != NULL) {
+        mp__failure *next = f->next;
+        mp_shared_free(f);
+        f = next;
+    }
+    mp_shared_free(w);
+}
+
+mp__failure *mp__failure_create(int code, int worker, const char *text)
+{
+    mp__failure *f = mp_shared_calloc(1, sizeof *f);
+    if (f == NULL)
+        return NULL;
+    f->code = code;
+    f->worker = worker;
+    snprintf(f->text, sizeof f->text, "%s", text);
+    return f;
+}
+
+void mp__work_fail(mp__work *w, uint64_t index, int code, mp__failure *failure)
+{
+    if (w->failed != NULL)
+        mp__or_relaxed(&w->failed[index / 64], UINT64_C(1) << index % 64);
+    uint64_t mine = index << 8 | cause_of(code);
+    uint64_t lowest = mp__load_relaxed(&w->lowest);
+    while (mine < lowest && !mp__cas_relaxed(&w->lowest, &lowest, mine))
+        continue;
+    if (failure == NULL)
+        return;
+    failure->index = index;
+    failure->next = mp__load_relaxed(&w->failures);
+    while (!mp__cas_release(&w->failures, &failure->next, failure)) /* pairs with its readers */
+        continue;
+}
+
+bool mp__work_item_failed(const mp__work *w, uint64_t index)
+{
+    if (w->failed == NULL)
+        return mp__load_relaxed(&w->lowest) != NONE_FAILED;
+    return (mp__load_relaxed(&w->failed[index / 64]) >> index % 64 & 1) != 0;
+}
+
+int mp__work_code(const mp__work *w, uint64_t *index)
+{
+    uint64_t lowest = mp__load_relaxed(&w->lowest);
+    if (lowest == NONE_FAILED)
+        return 0;
+    *index = lowest >> 8;
+    return causes[lowest & 0xff];
+}

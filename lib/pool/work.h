@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* Work: a task and its items, as program and workers share it. */
+#ifndef MPROC_POOL_WORK_H
+#define MPROC_POOL_WORK_H
+
+#include "pool/control.h"
+
+/*
+ * Works stand in a list in the order of their submission; control->first is the first that may have
+ * items to claim, and the last one stays in it when it is exhausted (there is always one). The program
+ * appends; whoever finds the first exhausted moves `first` on, if there is a next.
+ *
+ * A worker writes the work it looks at into its slot, and then looks whether it still is the first: so
+ * the program, which frees a work only when it is behind `first` and in no slot, never frees what a
+ * worker uses.
+ *
+ * | state | means                                                   | changed by                     |
+ * | OPEN  | items are to be claimed, run or settled                 | -                              |
+ * | DONE  | every item has run, or stands in a failure              | who settles the last, by one CAS |
+ */
+enum mp__work_state { MP__WORK_OPEN, MP__WORK_DONE };
+
+struct mp__work {
+    uint64_t order; /* of submission */
+    mp_task task;
+    void *context;
+    const char *in;
+    char *out;
+    size_t in_size, out_size;
+    uint64_t count;
+    uint32_t chunk; /* items to claim at once; 0: chosen */
+    uint32_t retries;
+    int64_t limit; /* ns an item may take; 0: no limit */
+    uint64_t divisor; /* of the items that are left, for a chosen chunk */
+    bool all_failures; /* else those that lower `lowest` are enough */
+    mp__work *retired_next; /* the program's alone */
+    _Alignas(MP__CACHE_LINE) _Atomic uint64_t next; /* pool/claim.h */
+    _Alignas(MP__CACHE_LINE) _Atomic uint32_t state;
+    mp__waitword done;
+    _Atomic uint64_t lowest; /* the lowest failed item << 8 | mp__work_cause; all ones: none */
+    _Atomic(mp__failure *) failures; /* pushed by workers and supervisor */
+    _Atomic(mp__work *) following;
+    _Atomic uint64_t *failed; /* one bit per item; NULL for a single item */
+};
+
+/* What a job asks of it. */
+typedef struct mp__work_order {
+    const mp_job *job;
+    int64_t limit;
+    uint32_t retries;
+    uint32_t workers;
+} mp__work_order;
+
+/* Copies what must be copied. Returns 0, MP_EINVAL (sizes that overflow) or MP_ENOMEM. */
+int mp__work_create(mp__work **out, const mp__work_order *order);
+
+/* Frees it with its failures; only when it is in no list and no slot. */
+void mp__work_free(mp__work *w);
+
+/* Settles an item as failed; `failure` is given away, and may be NULL if memory is out. */
+void mp__work_fail(mp__work *w, uint64_t index, int code, mp__failure *failure);
+
+/* A filled failure; NULL if memory is out. */
+mp__failure *mp__failure_create(int code, int worker, const char *text);
+
+/* Whether an item has failed. */
+bool mp__work_item_failed(const mp__work *w, uint64_t index);
+
+/* The code of the lowest failed item, or 0; and its index. */
+int mp__work_code(const mp__work *w, uint64_t *index);
+
+static inline bool mp__work_is_done(const mp__work *w)
+{
+    return mp__load_acquire(&w->state) == MP__WORK_DONE; /* pairs with mp__claim_finish() */
+}
+
+#endif
