@@ -32,10 +32,10 @@
 #include <string.h>
 
 #define UNIT          sizeof(uint64_t)
-#define FIRST_UNITS   1024u              /* 8 KiB: any inline record fits into half of it */
-#define LARGEST_UNITS (1u << 20 >> 3)    /* 1 MiB */
+#define FIRST_UNITS   1024u           /* 8 KiB: any inline record fits into half of it */
+#define LARGEST_UNITS (1u << 20 >> 3) /* 1 MiB */
 
-#define MOST_UNITS    (1u << 30)         /* 8 GiB queued: half the range in which positions differ */
+#define MOST_UNITS (1u << 30) /* 8 GiB queued: half the range in which positions differ */
 
 enum { INLINE = 1, BLOCK = 2, FILLER = 3 };
 
@@ -170,7 +170,7 @@ static uint64_t count_bytes(const mp__ring *r)
 static void recount(mp__ring *r)
 {
     mp__mutex_lock(&r->get_lock);
-    r->recount = 0;
+    mp__store_relaxed(&r->recount, 0);
     mp__store_relaxed(&r->got_bytes, 0);
     mp__store_relaxed(&r->put_bytes, count_bytes(r));
     mp__mutex_unlock(&r->get_lock);
@@ -187,12 +187,20 @@ void mp__ring_repair_put(mp__ring *r)
 
 void mp__ring_repair_get(mp__ring *r)
 {
-    r->recount = 1; /* a producer who misses room will do it; it may lock both */
+    mp__store_relaxed(&r->recount, 1); /* a producer who misses room will do it; it may lock both */
 }
 
 mp__ring_position mp__ring_put_begin(mp__ring *r)
 {
     return mp__ring_unpack(mp__load_relaxed(&r->tail));
+}
+
+/* Whether somebody died counting. If it was the only consumer, nobody may come to get_lock to be told:
+ * what is full by a wrong count may be empty. */
+static bool must_recount(mp__ring *r)
+{
+    return mp__load_relaxed(&r->recount) ||
+           (mp__load_relaxed(&r->get_lock.word) & MP__OWNER_DIED) != 0;
 }
 
 /* Whether there is room for one more message, by count and by bytes. */
@@ -211,7 +219,7 @@ static bool within_limits(mp__ring *r, mp__ring_position at, const mp__ring_mess
         uint64_t in = mp__load_relaxed(&r->put_bytes) - mp__load_acquire(&r->got_bytes);
         if (in + bytes_of(m->length) <= r->capacity)
             return true;
-        if (!r->recount)
+        if (!must_recount(r))
             return false;
         mp__ring_publish(r, at); /* only what is published is counted */
         recount(r);

@@ -25,10 +25,10 @@ typedef struct mp__ring_position {
 typedef struct mp__ring_segment mp__ring_segment;
 
 typedef struct mp__ring {
-    uint32_t maxsize;   /* most messages; 0: no limit */
-    uint32_t recount;   /* the bytes must be counted anew: somebody died counting */
-    uint64_t capacity;  /* most bytes; 0: no limit, then nobody counts */
-    _Atomic uint32_t closed; /* set under put_lock, once */
+    uint32_t maxsize;         /* most messages; 0: no limit */
+    _Atomic uint32_t recount; /* the bytes must be counted anew: somebody died counting */
+    uint64_t capacity;        /* most bytes; 0: no limit, then nobody counts */
+    _Atomic uint32_t closed;  /* set under put_lock, once */
 
     /* producers */
     _Alignas(MP__CACHE_LINE) mp__mutex put_lock;
