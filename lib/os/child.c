@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why the status is right: nobody but mp__child_reap() waits for the child on the library's behalf, and
- * it names the child by its pidfd. ECHILD then means that the kernel or the program has reaped it
- * (SIGCHLD ignored; a wait() of the program's own), or is about to. Since 6.15 the kernel keeps the
- * status for the holders of a pidfd, and gives it out when the dead process has been released: until
- * then the child counts as running, which ends within microseconds.
+ * Why the status is right: nobody but mp__child_reap() waits for the child on the library's
+ * behalf, and it names the child by its pidfd. ECHILD then means that the kernel or the program
+ * has reaped it (SIGCHLD ignored; a wait() of the program's own), or is about to. Since 6.15 the
+ * kernel keeps the status for the holders of a pidfd, and gives it out when the dead process has
+ * been released: until then the child counts as running, which ends within microseconds.
  *
  * Where there is no pidfd (valgrind 3.19, old sandboxes) a pipe that the child holds open is the
  * sentinel, and the child is named by its id, after a look that it still is ours.

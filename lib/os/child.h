@@ -33,8 +33,8 @@ int mp__child_reap(mp__child *c);
 /* Sends a signal; never to a stranger. Returns 0, also if it has ended, or a code. */
 int mp__child_signal(mp__child *c, int number);
 
-/* The sentinel's descriptor; it is made anew if somebody has closed it. MP_ESYS(ESRCH) if that is not
- * possible any more because the child is gone. */
+/* The sentinel's descriptor; it is made anew if somebody has closed it. MP_ESYS(ESRCH) if that is
+ * not possible any more because the child is gone. */
 int mp__child_sentinel(mp__child *c);
 
 /* Closes the sentinel. */

@@ -2,21 +2,21 @@
 /*
  * Why it is right.
  *
- * Each parent has one pipe. Its write end is held by the parent alone: it is made while no thread can
- * fork, and every forked child closes its copy in the atfork handler. So the kernel closes the last
- * copy exactly when the parent ends, however it ends, or calls execve(). A child arms a read end:
- * the kernel then sends it SIGKILL when the pipe has no writer any more. PR_SET_PDEATHSIG would do
- * that when the *thread* that forked ends.
+ * Each parent has one pipe. Its write end is held by the parent alone: it is made while no thread
+ * can fork, and every forked child closes its copy in the atfork handler. So the kernel closes
+ * the last copy exactly when the parent ends, however it ends, or calls execve(). A child arms a
+ * read end: the kernel then sends it SIGKILL when the pipe has no writer any more.
+ * PR_SET_PDEATHSIG would do that when the *thread* that forked ends.
  *
- * - The signal's target belongs to the open file, not to the descriptor, so that each child needs an
- *   open file of its own: the pipe is opened again through /proc/self/fd, by the parent, because what
- *   fails must be known before the fork. Where that fails (no /proc; or the pipe was made before
- *   setuid(), and is somebody else's now) the child gets a pipe of its own, whose writer the parent
- *   keeps until it drops the line.
- * - A parent that ends before its child has armed: armed first, asked afterwards. Whatever order the
- *   two take, the child sees the hang-up or gets the signal.
- * - Copies of an armed open file in other processes send nothing to them: its owner is a process id
- *   that the kernel holds on to, so that no stranger gets the number either.
+ * - The signal's target belongs to the open file, not to the descriptor, so that each child needs
+ *   an open file of its own: the pipe is opened again through /proc/self/fd, by the parent,
+ *   because what fails must be known before the fork. Where that fails (no /proc; or the pipe was
+ *   made before setuid(), and is somebody else's now) the child gets a pipe of its own, whose
+ *   writer the parent keeps until it drops the line.
+ * - A parent that ends before its child has armed: armed first, asked afterwards. Whatever order
+ *   the two take, the child sees the hang-up or gets the signal.
+ * - Copies of an armed open file in other processes send nothing to them: its owner is a process
+ *   id that the kernel holds on to, so that no stranger gets the number either.
  * - Nobody ever writes.
  */
 #include "os/lifeline.h"

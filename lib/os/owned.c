@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why it is right: every slot with a descriptor is in the list, and both change under the guard, which
- * the atfork part holds over each fork. So a child finds the list whole, and closes all that is not
- * bequeathed to it. The heir is told by the address of its thread's storage: the child's only thread
- * is the copy of the one that forked, at the same address. Nothing here asks os/thread.h for more
- * than the address, since that may register atfork parts, which must not happen during a fork.
+ * Why it is right: every slot with a descriptor is in the list, and both change under the guard,
+ * which the atfork part holds over each fork. So a child finds the list whole, and closes all
+ * that is not bequeathed to it. The heir is told by the address of its thread's storage: the
+ * child's only thread is the copy of the one that forked, at the same address. Nothing here asks
+ * os/thread.h for more than the address, since that may register atfork parts, which must not
+ * happen during a fork.
  */
 #include "os/owned.h"
 

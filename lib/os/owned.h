@@ -24,7 +24,8 @@ int mp__owned_init(void);
 void mp__owned_lock(void);
 void mp__owned_unlock(void);
 
-/* Takes a new descriptor into an empty slot, while locked. Returns 0; or a code, then fd is closed. */
+/* Takes a new descriptor into an empty slot, while locked. Returns 0; or a code, then fd is
+ * closed. */
 int mp__owned_adopt(mp__owned *slot, int fd);
 
 /* The child that this thread forks next keeps it, as its own. While locked. */

@@ -7,25 +7,20 @@
 #include <unistd.h>
 
 /* The C library has had a function for the names only since 2.32. */
-#define MP__SIGNAL_LIST(X)                                                                         \
-    X(SIGHUP)                                                                                      \
-    X(SIGINT)                                                                                      \
-    X(SIGQUIT) X(SIGILL) X(SIGTRAP) X(SIGABRT) X(SIGBUS) X(SIGFPE) X(SIGKILL) X(SIGUSR1)           \
-        X(SIGSEGV) X(SIGUSR2) X(SIGPIPE) X(SIGALRM) X(SIGTERM) X(SIGSTKFLT) X(SIGCHLD) X(SIGCONT)  \
-            X(SIGSTOP) X(SIGTSTP) X(SIGTTIN) X(SIGTTOU) X(SIGURG) X(SIGXCPU) X(SIGXFSZ)            \
-                X(SIGVTALRM) X(SIGPROF) X(SIGWINCH) X(SIGIO) X(SIGPWR) X(SIGSYS)
+#define NAMED(number) [number] = #number
+static const char *const names[] = {
+    NAMED(SIGHUP),    NAMED(SIGINT),  NAMED(SIGQUIT),  NAMED(SIGILL),  NAMED(SIGTRAP),
+    NAMED(SIGABRT),   NAMED(SIGBUS),  NAMED(SIGFPE),   NAMED(SIGKILL), NAMED(SIGUSR1),
+    NAMED(SIGSEGV),   NAMED(SIGUSR2), NAMED(SIGPIPE),  NAMED(SIGALRM), NAMED(SIGTERM),
+    NAMED(SIGSTKFLT), NAMED(SIGCHLD), NAMED(SIGCONT),  NAMED(SIGSTOP), NAMED(SIGTSTP),
+    NAMED(SIGTTIN),   NAMED(SIGTTOU), NAMED(SIGURG),   NAMED(SIGXCPU), NAMED(SIGXFSZ),
+    NAMED(SIGVTALRM), NAMED(SIGPROF), NAMED(SIGWINCH), NAMED(SIGIO),   NAMED(SIGPWR),
+    NAMED(SIGSYS),
+};
 
 const char *mp__signal_name(int number)
 {
-    switch (number) {
-#define X(name)                                                                                    \
-    case name:                                                                                     \
-        return #name;
-        MP__SIGNAL_LIST(X)
-#undef X
-    default:
-        return NULL;
-    }
+    return number > 0 && number < (int)(sizeof names / sizeof names[0]) ? names[number] : NULL;
 }
 
 int mp__signal_self(int number)

@@ -25,5 +25,5 @@ void mp__stdio_disown(void)
 
 void mp__stdio_finish(void)
 {
-    fcloseall(); /* the very thing that exit() does last; despite its name no descriptor is closed */
+    fcloseall(); /* what exit() does last; despite its name no descriptor is closed */
 }

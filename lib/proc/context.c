@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The calling process and its surroundings: who, by whom, how many processors, how children are made. */
+/* The calling process and its surroundings: who, by whom, how many processors, how children are
+ * made. */
 #include "os/limits.h"
 #include "proc/registry.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fence: exit() calls handlers in the reverse order of their registration, so an on_exit handler
- * that is registered first in the child is called after all that the child registers and before any
- * that its parent did; and it never returns.
+ * The fence: exit() calls handlers in the reverse order of their registration, so an on_exit
+ * handler that is registered first in the child is called after all that the child registers and
+ * before any that its parent did; and it never returns.
  */
 #include "proc/entry.h"
 

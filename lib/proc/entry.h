@@ -5,9 +5,10 @@
 
 #include "proc/process.h"
 
-/* In a child that was just forked, whose record (if it has one) has let it pass: `self` is the current
- * process from now on, `parent` (or NULL) its parent, standard input reads nothing, and exit() runs
- * the handlers that are registered from now on, ends the children of this process, and leaves. */
+/* In a child that was just forked, whose record (if it has one) has let it pass: `self` is the
+ * current process from now on, `parent` (or NULL) its parent, standard input reads nothing, and
+ * exit() runs the handlers that are registered from now on, ends the children of this process,
+ * and leaves. */
 void mp__entry_begin(mp_process *self, mp_process *parent, mp__record *record);
 
 /* The same for a started process, gate and lifeline included; then runs it. */

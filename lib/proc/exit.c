@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * At exit other threads may still run, and start or free processes. So nothing is remembered from one
- * look to the next: each round takes the first child that still runs, sleeps on its sentinel for
- * at most the time after which sleeps look again, and begins anew. A handle that was freed in between is
- * then gone from the list, and a descriptor number that was used again costs one such sleep.
+ * At exit other threads may still run, and start or free processes. So nothing is remembered from
+ * one look to the next: each round takes the first child that still runs, sleeps on its sentinel
+ * for at most the time after which sleeps look again, and begins anew. A handle that was freed in
+ * between is then gone from the list, and a descriptor number that was used again costs one such
+ * sleep.
  */
 #include "proc/exit.h"
 

@@ -9,7 +9,8 @@
 
 #include <mproc/error.h>
 
-/* The object of the parent: its sentinel is opened when somebody asks. MP_ESYS(ENOSYS) without pidfds. */
+/* The object of the parent: its sentinel is opened when somebody asks. MP_ESYS(ENOSYS) without
+ * pidfds. */
 static int parent_sentinel(mp_process *p)
 {
     mp__registry_lock();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Starting a child: everything that can fail is done before the fork, or while the child still waits
- * at its gate (proc/record.c), so that a failure leaves nothing behind. */
+/* Starting a child: everything that can fail is done before the fork, or while the child still
+ * waits at its gate (proc/record.c), so that a failure leaves nothing behind. */
 #include "os/stdio.h"
 #include "os/thread.h"
 #include "proc/entry.h"

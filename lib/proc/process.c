@@ -26,6 +26,7 @@ mp_process *mp__process_new(const char *kind, const char *name, const char *iden
     p->generation = mp__registry_generation();
     p->child = MP__CHILD_NONE;
     p->line = MP__LIFELINE_NONE;
+    mp__list_init(&p->link);
     mp__store_relaxed(&p->exitcode, MP_NO_EXITCODE);
     p->kind = copy_string(kind);
     p->name = copy_string(name);
@@ -153,6 +154,9 @@ int mp_process_free(mp_process *p)
             return MP_ESTATE;
         break;
     case MP__ROLE_FOREIGN:
+        mp__registry_lock();
+        mp__list_remove(&p->link);
+        mp__registry_unlock();
         break;
     }
     mp__process_discard(p);

@@ -42,7 +42,8 @@ struct mp_process {
     mp__link link; /* in the registry */
 };
 
-/* A bare object of this process, in the initial state. The strings are copied. NULL if memory is out. */
+/* A bare object of this process, in the initial state. The strings are copied. NULL if memory is
+ * out. */
 mp_process *mp__process_new(const char *kind, const char *name, const char *identity);
 
 /* An object for the parent of a child that is about to be made: of the calling process, or another.

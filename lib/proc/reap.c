@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why it is right: a child's state goes from started to ended once, under the registry's lock, by the
- * thread that gets the status from the kernel; the exit code is stored before the state. So several
- * threads may join the same child, and look at it meanwhile. Nobody sleeps under the lock: a joiner
- * sleeps on the pidfd, which lives until the handle is freed, and looks again. The pidfd may be ready
- * a little before the status is (a child under a debugger, one that the kernel is still reaping by
- * itself): then the joiner naps and looks again.
+ * Why it is right: a child's state goes from started to ended once, under the registry's lock, by
+ * the thread that gets the status from the kernel; the exit code is stored before the state. So
+ * several threads may join the same child, and look at it meanwhile. Nobody sleeps under the
+ * lock: a joiner sleeps on the pidfd, which lives until the handle is freed, and looks again. The
+ * pidfd may be ready a little before the status is (a child under a debugger, one that the kernel
+ * is still reaping by itself): then the joiner naps and looks again.
  */
 #include "proc/reap.h"
 
@@ -96,9 +96,8 @@ int mp__reap_wait(mp_process *p, mp__deadline until)
 bool mp__reap_forget(mp_process *p)
 {
     mp__registry_lock();
-    int state = mp__process_get_state(p);
-    bool runs = state == MP__PROCESS_STARTING || mp__reap_locked(p);
-    if (!runs && state != MP__PROCESS_INITIAL)
+    bool runs = mp__process_get_state(p) == MP__PROCESS_STARTING || mp__reap_locked(p);
+    if (!runs)
         mp__list_remove(&p->link);
     mp__registry_unlock();
     if (runs)

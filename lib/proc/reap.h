@@ -6,8 +6,8 @@
 #include "base/deadline.h"
 #include "proc/process.h"
 
-/* Looks whether a child of this process runs, and reaps it if it has ended. True if it runs: started,
- * and not ended. */
+/* Looks whether a child of this process runs, and reaps it if it has ended. True if it runs:
+ * started, and not ended. */
 bool mp__reap_look(mp_process *p);
 
 /* Looks at every child; returns how many run, and stores the first `capacity` of them. */
@@ -16,7 +16,8 @@ int mp__reap_all(mp_process **running, int capacity);
 /* The same while the registry is locked, for one that was started. */
 bool mp__reap_locked(mp_process *p);
 
-/* Waits for a started child until the deadline. Returns 0, MP_ETIMEDOUT, MP_EINTR or another code. */
+/* Waits for a started child until the deadline. Returns 0, MP_ETIMEDOUT, MP_EINTR or another
+ * code. */
 int mp__reap_wait(mp_process *p, mp__deadline until);
 
 /* Lets go of what the child's handle holds beside memory; false if the child runs. */

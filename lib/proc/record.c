@@ -2,21 +2,21 @@
 /*
  * Why it is right.
  *
- * The gate is 0 until the parent decides, once: GO or LEAVE, stored before the wake. The child passes
- * only when it has read GO. So while the gate is shut the child exists and the parent can get its
- * pidfd, even if SIGCHLD is ignored and a child that has ended vanishes at once.
+ * The gate is 0 until the parent decides, once: GO or LEAVE, stored before the wake. The child
+ * passes only when it has read GO. So while the gate is shut the child exists and the parent can
+ * get its pidfd, even if SIGCHLD is ignored and a child that has ended vanishes at once.
  * - The parent dies before its store: the child looks every 100 ms who its parent is, and leaves.
- * - The parent dies between store and wake: the same look finds the gate open. Then the child runs, as
- *   if the parent had died a moment later.
+ * - The parent dies between store and wake: the same look finds the gate open. Then the child
+ *   runs, as if the parent had died a moment later.
  * - The child dies at the gate: the parent's pidfd shows it; the store goes nowhere.
  *
- * The status is stored before its mark, with release order; the parent reads it after the child's end,
- * which it knows from the kernel. A child that is killed before the mark has left no status; one that is
- * killed after it did not exit, and the kernel says so: a status counts only if the kernel's 8 bits
- * are its own, or if the kernel says nothing.
+ * The status is stored before its mark, with release order; the parent reads it after the child's
+ * end, which it knows from the kernel. A child that is killed before the mark has left no status;
+ * one that is killed after it did not exit, and the kernel says so: a status counts only if the
+ * kernel's 8 bits are its own, or if the kernel says nothing.
  *
- * The parent frees the record. If it is gone the child does; if both are killed the block, of a few
- * bytes, stays until the region goes.
+ * The parent frees the record. If it is gone the child does; if both are killed the block, of a
+ * few bytes, stays until the region goes.
  */
 #include "proc/record.h"
 

@@ -4,7 +4,7 @@
 #define MPROC_PROC_RECORD_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+#include <mproc/defs.h>
 
 typedef struct mp__record mp__record;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every process has a generation: a number that its forked children, whoever forks them, find raised
- * by one. Objects carry the generation of their creator; so none of a process's ancestors has the same,
- * and an object of another process is told without comparing process ids, which are used again.
+ * Every process has a generation: a number that its forked children, whoever forks them, find
+ * raised by one. Objects carry the generation of their creator; so none of a process's ancestors
+ * has the same, and an object of another process is told without comparing process ids, which are
+ * used again.
  */
 #include "proc/registry.h"
 
@@ -17,6 +18,7 @@
 
 mp__link mp__registry_children = MP__LIST(mp__registry_children);
 
+static mp__link inherited = MP__LIST(inherited); /* so that leak checkers find them */
 static mp__guard guard = MP__GUARD_INITIALIZER;
 static bool ready;
 static int owner; /* the process whose memory this is */
@@ -35,15 +37,24 @@ void mp__registry_unlock(void)
     mp__guard_unlock(&guard);
 }
 
-/* A child that the library did not start: it has its parent's name, and no parent of its own. If the
- * library did, mp__registry_become() follows. */
+/* The handles of the parent's children are the program's memory still. */
+static void inherit(void)
+{
+    mp__list_for_each (link, &mp__registry_children) {
+        mp__list_remove(link);
+        mp__list_append(&inherited, link);
+    }
+}
+
+/* A child that the library did not start: it has its parent's name, and no parent of its own. If
+ * the library did, mp__registry_become() follows. */
 static void after_fork(void)
 {
     generation++;
     owner = mp__process_id();
     mp__store_relaxed(&created, 0);
     ties_children = false;
-    mp__list_init(&mp__registry_children);
+    inherit();
     parent = NULL;
     if (self != NULL) {
         self->generation = generation;

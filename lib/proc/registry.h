@@ -22,7 +22,8 @@ mp_process *mp__registry_current(void);
 /* Its parent's object, or NULL. */
 mp_process *mp__registry_parent(void);
 
-/* In a fresh child: who it is, and who its parent. The latter may be NULL; both are kept for good. */
+/* In a fresh child: who it is, and who its parent. The latter may be NULL; both are kept for
+ * good. */
 void mp__registry_become(mp_process *self, mp_process *parent);
 
 enum mp__role mp__registry_role(const mp_process *p);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of processes: "programs", forked from the test, that start processes with the library and end in
- * some way. What they leave becomes the test's own children, so that it can be waited for. */
+/* Tests of processes: "programs", forked from the test, that start processes with the library and
+ * end in some way. What they leave becomes the test's own children, so that it can be waited
+ * for. */
 #ifndef MPROC_TESTS_PROGRAM_H
 #define MPROC_TESTS_PROGRAM_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Daemonic children end with their parent, however it ends; the others are waited for, or live on. */
+/* Daemonic children end with their parent, however it ends; the others are waited for, or live
+ * on. */
 #include "support/program.h"
 
 #include <pthread.h>
@@ -200,7 +201,8 @@ static void daemon_outlives_the_thread_that_started_it(void **state)
     assert_int_equal(child_end(board->pid[0]), -SIGKILL);
 }
 
-/* Siblings before and after the daemon, made by plain fork() and by start: none holds its lifeline. */
+/* Siblings before and after the daemon, made by plain fork() and by start: none holds its
+ * lifeline. */
 static int have_siblings(void *arg)
 {
     (void)arg;
@@ -231,7 +233,8 @@ static void siblings_do_not_keep_a_daemon_alive(void **state)
     }
 }
 
-/* A daemon's own plainly forked child is neither killed with the daemon's parent nor keeps anything. */
+/* A daemon's own plainly forked child is neither killed with the daemon's parent nor keeps
+ * anything. */
 static int fork_plainly(void *arg)
 {
     if (fork() == 0)

@@ -18,8 +18,8 @@ static void say(const char *note)
         abort();
 }
 
-/* Runs a program; returns its exit status, and what it and its children wrote into the pipe, which is
- * its standard output, too. */
+/* Runs a program; returns its exit status, and what it and its children wrote into the pipe,
+ * which is its standard output, too. */
 static int run(int (*program)(void *), char *text, size_t size)
 {
     if (pipe2(notes, O_CLOEXEC) != 0)

@@ -174,7 +174,8 @@ static int wait_in_a_loop(void *arg)
     pid_t own = fork();
     if (own == 0)
         _exit(5);
-    /* Who waits for all of its children gets to see ours; whatever it reaps is known all the same. */
+    /* Who waits for all of its children gets to see ours; whatever it reaps is known all the
+     * same. */
     int status, seen = 0;
     for (pid_t pid; (pid = wait(&status)) > 0;)
         seen += pid == own && WEXITSTATUS(status) == 5;

@@ -243,7 +243,8 @@ static void a_child_sees_its_parents_end(void **state)
     assert_int_equal(child_kill(board->pid[2]), -SIGKILL);
 }
 
-static void check_repr(const mp_process *p, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void check_repr(const mp_process *p,
+                                                             const char *format, ...)
 {
     char text[200], expected[200];
     va_list args;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Processes at the limits of the system: descriptors and processes run out, descriptors are closed by
- * others, privileges are given up. */
+/* Processes at the limits of the system: descriptors and processes run out, descriptors are
+ * closed by others, privileges are given up. */
 #include "support/program.h"
 
 #include <setjmp.h>
