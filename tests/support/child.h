@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,7 +31,9 @@ static inline pid_t child_start(int (*run)(void *), void *arg)
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(240); /* never an orphan, whatever becomes of the test */
+        /* Never an orphan, whatever becomes of the test. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        alarm(240);
         _exit(run(arg));
     }
     return pid;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections of a pipe: messages, sizes, codes, deadlines, closing, descriptors. */
+/* Connections of a pipe: messages, sizes, codes, deadlines, closing. */
 #include <mproc/connection.h>
 #include <mproc/error.h>
 #include <mproc/pipe.h>
@@ -12,9 +12,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <cmocka.h>
@@ -418,127 +415,6 @@ static void test_errno_is_left_alone(void **state)
     free(bytes);
 }
 
-static void test_descriptors_travel(void **state)
-{
-    (void)state;
-    int ends[2];
-    char got[8];
-    assert_int_equal(pipe(ends), 0);
-    assert_int_equal(mp_connection_send(b, "before", 6, 0), 0);
-    assert_int_equal(mp_connection_send_fd(b, ends[1], 0), 0);
-    assert_int_equal(mp_connection_send(b, "after", 5, 0), 0);
-    close(ends[1]);
-
-    assert_int_equal(mp_connection_recv_fd(a, LONG), MP_ESTATE);
-    assert_int_equal(mp_connection_recv(a, got, 8, 0), 6);
-    assert_int_equal(mp_connection_recv(a, got, 8, LONG), MP_ESTATE);
-    assert_int_equal(mp_connection_next_size(a, 0), MP_ESTATE);
-    void *data;
-    size_t length;
-    assert_int_equal(mp_connection_recv_alloc(a, &data, &length, 0), MP_ESTATE);
-    assert_int_equal(mp_connection_poll(a, 0), 1);
-    int fd = mp_connection_recv_fd(a, 0);
-    assert_true(fd > 2);
-    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-    assert_int_equal(write(fd, "hello", 5), 5);
-    assert_int_equal(read(ends[0], got, 8), 5);
-    close(fd);
-    assert_int_equal(read(ends[0], got, 8), 0); /* there was no other copy */
-    assert_int_equal(mp_connection_recv(a, got, 8, 0), 5);
-    close(ends[0]);
-}
-
-static int without_descriptors(void *arg)
-{
-    (void)arg;
-    char *bytes = calloc(1, 200 * KIB);
-    mp_connection *c = a, *d = b;
-    struct rlimit old;
-    getrlimit(RLIMIT_NOFILE, &old);
-    CHECK(mp_connection_send(b, bytes, 200 * KIB, 0) == 0);
-    CHECK(mp_connection_send_fd(b, 0, 0) == 0);
-    int next = dup(0);
-    close(next);
-    CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)next, old.rlim_max}) == 0);
-    CHECK(mp_pipe(&c, &d, true) == MP_ESYS(EMFILE) && c == NULL && d == NULL);
-    CHECK(mp_connection_send(b, bytes, 200 * KIB, 0) == MP_ESYS(EMFILE));
-    CHECK(mp_connection_send(b, bytes, 64 * KIB, 0) == 0);
-    CHECK(mp_connection_recv(a, bytes, 200 * KIB, 0) == MP_ESYS(EMFILE));
-    CHECK(mp_connection_recv(a, bytes, 200 * KIB - 1, LONG) == MP_EMSGSIZE);
-    CHECK(mp_connection_next_size(a, 0) == 200 * KIB);
-    CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
-    CHECK(mp_connection_recv(a, bytes, 200 * KIB, 0) == 200 * KIB);
-    CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)next, old.rlim_max}) == 0);
-    CHECK(mp_connection_recv_fd(a, 0) == MP_ESYS(EMFILE));
-    CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
-    int fd = mp_connection_recv_fd(a, 0);
-    CHECK(fd > 2 && fcntl(fd, F_GETFD) >= 0);
-    CHECK(mp_connection_recv(a, bytes, 200 * KIB, 0) == 64 * KIB);
-    close(fd);
-    free(bytes);
-    return 0;
-}
-
-static void test_without_descriptors(void **state)
-{
-    (void)state;
-    assert_int_equal(child_end(child_start(without_descriptors, NULL)), 0);
-}
-
-static int with_small_files(void *arg)
-{
-    (void)arg;
-    char *bytes = calloc(1, MIB);
-    CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){100 * KIB, 100 * KIB}) == 0);
-    CHECK(mp_connection_send(b, bytes, MIB, 0) == MP_ESYS(EFBIG));
-    CHECK(mp_connection_send(b, bytes, 100 * KIB, 0) == 0);
-    CHECK(mp_connection_recv(a, bytes, MIB, 0) == 100 * KIB);
-    free(bytes);
-    return 0;
-}
-
-static void test_file_size_limit_is_no_signal(void **state)
-{
-    (void)state;
-    assert_int_equal(child_end(child_start(with_small_files, NULL)), 0);
-}
-
-/* Packets of somebody who writes to the socket directly, or who lies. */
-static void test_foreign_packets(void **state)
-{
-    (void)state;
-    char got[64] = {0};
-    int fd = mp_connection_fileno(b);
-    assert_int_equal(send(fd, "x", 1, 0), 1);
-    assert_int_equal(send(fd, "0123456789abcdef0123", 20, 0), 20);
-    assert_int_equal(mp_connection_next_size(a, 0), MP_ESYS(EBADMSG)); /* looks only */
-    assert_int_equal(mp_connection_recv(a, got, sizeof got, 0), MP_ESYS(EBADMSG));
-    assert_int_equal(mp_connection_recv_fd(a, 0), MP_ESYS(EBADMSG));
-
-    assert_int_equal(mp_connection_send(b, "honest", 6, 0), 0);
-    char packet[64];
-    ssize_t n = recv(mp_connection_fileno(a), packet, sizeof packet, 0);
-    assert_int_equal(n, 22);
-    packet[8]++; /* a length that is not the packet's */
-    assert_int_equal(send(fd, packet, 22, 0), 22);
-    packet[8] -= 2;
-    packet[4] = 2; /* a rest that does not come */
-    assert_int_equal(send(fd, packet, 22, 0), 22);
-    packet[8] = 127, packet[15] = -1; /* longer than memory */
-    assert_int_equal(send(fd, packet, 22, 0), 22);
-    packet[4] = 3; /* a descriptor that does not come */
-    memset(packet + 8, 0, 8);
-    assert_int_equal(send(fd, packet, 16, 0), 16);
-    void *data;
-    size_t length;
-    assert_int_equal(mp_connection_recv(a, got, sizeof got, 0), MP_ESYS(EBADMSG));
-    assert_int_equal(mp_connection_recv(a, got, sizeof got, 0), MP_ESYS(EBADMSG));
-    assert_int_equal(mp_connection_recv_alloc(a, &data, &length, 0), MP_ESYS(EBADMSG));
-    assert_int_equal(mp_connection_recv_fd(a, 0), MP_ESYS(EBADMSG));
-    assert_int_equal(mp_connection_send(b, "honest", 6, 0), 0);
-    assert_int_equal(mp_connection_recv(a, got, sizeof got, 0), 6);
-}
-
 static void test_wrong_direction(void **state)
 {
     (void)state;
@@ -576,10 +452,6 @@ int main(void)
         BOTH(test_close_wakes_threads),
         BOTH(test_interrupt),
         BOTH(test_errno_is_left_alone),
-        BOTH(test_descriptors_travel),
-        BOTH(test_without_descriptors),
-        BOTH(test_file_size_limit_is_no_signal),
-        BOTH(test_foreign_packets),
         cmocka_unit_test_setup_teardown(test_wrong_direction, one_way, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
