@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two processes meet at a barrier and take the time when they leave it; two others take it when they
- * come by. A lock keeps the lines apart. */
+/* Two processes meet at a barrier and take the time when they leave it; two others take it when
+ * they come by. A lock keeps the lines apart. */
 #include "support.h"
 
 #include <time.h>
