@@ -16,7 +16,9 @@
 
 uint32_t mp__waitword_arm(mp__waitword *w)
 {
-    return mp__or_seq(&w->word, MP__SLEEPERS) | MP__SLEEPERS; /* pairs with the fence in wake() */
+    uint32_t ticket = mp__or_seq(&w->word, MP__SLEEPERS) | MP__SLEEPERS;
+    mp__fence_seq(); /* pairs with the fence in wake(): what the sleeper looks at may be no seq_cst load */
+    return ticket;
 }
 
 int mp__waitword_sleep(mp__waitword *w, uint32_t ticket, mp__deadline until)
@@ -33,11 +35,17 @@ void mp__waitword_wake(mp__waitword *w, int most)
     uint32_t word = mp__load_relaxed(&w->word);
     if (!(word & MP__SLEEPERS))
         return;
-    while (!mp__cas_seq(&w->word, &word, (word & ~MP__SLEEPERS) + 2))
+    uint32_t next;
+    do {
         if (!(word & MP__SLEEPERS))
-            return; /* another waker has taken it on; its wake comes after our change, too */
-    if (mp__futex_wake(&w->word, most) >= most)
-        mp__or_seq(&w->word, MP__SLEEPERS);
+            return; /* another waker woke all after our change, or found nobody asleep */
+        next = (most == MP__WAKE_ALL ? word & ~MP__SLEEPERS : word) + 2;
+    } while (!mp__cas_seq(&w->word, &word, next));
+    if (mp__futex_wake(&w->word, most) >= most || most == MP__WAKE_ALL)
+        return;
+    /* Nobody sleeps on. Who has armed since may have gone to sleep, seeing no change. */
+    if (mp__cas_seq(&w->word, &next, next & ~MP__SLEEPERS))
+        mp__futex_wake(&w->word, MP__WAKE_ALL);
 }
 
 uint32_t mp__spin_begin(void)

@@ -14,13 +14,14 @@
  *
  * Why no wake-up is lost: arm() is sequentially consistent and comes before the sleeper's look; the
  * waker's change comes before the fence in wake(), and that before its look at bit 0. So either the
- * waker sees the bit, or the sleeper sees the change. If the waker sees the bit it changes the word,
- * and a sleeper that is not yet asleep finds another value than its ticket.
+ * waker sees the bit, or the sleeper sees the change. If the waker sees the bit it changes the
+ * word, and a sleeper that is not yet asleep finds another value than its ticket.
  *
- * A waker that wakes fewer than all sets the bit again for those who sleep on. One that dies after the
- * change, and a sleeper that dies after it was woken, cost the others at most MP__LOOK_AGAIN_NS: no
- * sleep is longer, and every sleeper arms anew. A dead sleeper leaves a bit that costs the next waker
- * one call.
+ * A waker that wakes fewer than all leaves the bit: another waker, at the same time, must see those
+ * who sleep on. Only if it found fewer sleepers than it wanted does it clear the bit, and then it
+ * wakes all who armed in between. One that dies after the change, and a sleeper that dies after it
+ * was woken, cost the others at most MP__LOOK_AGAIN_NS: no sleep is longer, and every sleeper arms
+ * anew. A dead sleeper leaves a bit that costs the next waker a call or two.
  */
 typedef struct mp__waitword {
     _Atomic uint32_t word;
