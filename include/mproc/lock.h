@@ -61,8 +61,8 @@ MP_API void mp_lock_free(mp_lock *lock);
  */
 MP_API int mp_lock_init(mp_lock *lock);
 
-/** Ends a lock of mp_lock_init(). Nobody may use it any more; later calls are #MP_EINVAL. Its memory
- *  must stay as it is while another thread holds it.
+/** Ends a lock of mp_lock_init(). Nobody may use it any more; later calls are #MP_EINVAL. Its
+ *  memory must stay as it is while another thread holds it.
  *  @param lock a lock
  *  @return 0; #MP_EINVAL: NULL, or no lock */
 MP_API int mp_lock_fini(mp_lock *lock);

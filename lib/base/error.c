@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+/* clang-format off */
 #define MP__ERRNO_LIST(X)                                                                          \
     X(EPERM)                                                                                       \
     X(ENOENT) X(ESRCH) X(EINTR) X(EIO) X(ENXIO) X(E2BIG) X(ENOEXEC) X(EBADF) X(ECHILD) X(          \
@@ -35,6 +36,7 @@
                                                                         X(ENOTRECOVERABLE)         \
                                                                             X(ERFKILL)             \
                                                                                 X(EHWPOISON)
+/* clang-format on */
 
 #define MP__ERRNO_MAX 4095
 

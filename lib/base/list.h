@@ -11,10 +11,11 @@ typedef struct mp__link {
     struct mp__link *prev, *next; /* of a list's head: last and first; of one in no list: itself */
 } mp__link;
 
+/* clang-format off */
 #define MP__LIST(name) {&(name), &(name)}
+/* clang-format on */
 
-#define mp__container(link, type, member)                                                          \
-    ((type *)(void *)((char *)(link)-offsetof(type, member)))
+#define mp__container(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 /* The body may unlink `link`, but nothing else. */
 #define mp__list_for_each(link, head)                                                              \

@@ -4,12 +4,12 @@
  *
  * - A call first counts itself in `calls`, then looks at `closed`; mp_connection_close() first sets
  *   `closed`, then looks at `calls`; all four with seq_cst order. So either the call sees that the
- *   connection is closed and leaves, or the closer sees the call and waits for it. Blocked calls look
- *   at `closed` at least every 100 ms; the last one to leave wakes the closer.
+ *   connection is closed and leaves, or the closer sees the call and waits for it. Blocked calls
+ *   look at `closed` at least every 100 ms; the last one to leave wakes the closer.
  * - A forked child has one thread, so that no call of its parent's other threads is in progress
- *   there: the atfork hook sets the counts to 0. The thread that forks may itself be in a call, when
- *   a signal handler forks; in the child its call then leaves with the count at 0 already, which is
- *   why leaving does not count below 0.
+ *   there: the atfork hook sets the counts to 0. The thread that forks may itself be in a call,
+ *   when a signal handler forks; in the child its call then leaves with the count at 0 already,
+ *   which is why leaving does not count below 0.
  * - A fork amidst a close: the hook completes it in the child, where the closing thread is missing.
  * - A number is closed only if it still is our file (the program may have used closefrom()).
  *
@@ -26,6 +26,7 @@
 #include "os/futex.h"
 #include "os/guard.h"
 #include "os/interrupt.h"
+#include "os/owned.h"
 #include "os/poller.h"
 #include "os/socket.h"
 
@@ -74,7 +75,9 @@ __attribute__((constructor)) static void install_hook(void)
 {
     static mp__atfork hook = {
         .prepare = before_fork, .parent = after_fork_parent, .child = after_fork_child};
-    hook_result = mp__atfork_add(&hook);
+    hook_result = mp__owned_init();
+    if (hook_result == 0)
+        hook_result = mp__atfork_add(&hook);
 }
 
 int mp__connection_make(mp_connection **out, const mp__connection_parts *parts)

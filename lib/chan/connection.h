@@ -62,13 +62,13 @@ typedef struct mp__connection_parts {
 /* Returns 0 or a code; then the parts are still the caller's. */
 int mp__connection_make(mp_connection **out, const mp__connection_parts *parts);
 
-/* Begins a call in the given directions: the descriptor stays open until the call leaves. Returns 0,
- * MP_EINVAL: no connection; MP_ECLOSED; MP_ESTATE: it was not made for this. */
+/* Begins a call in the given directions: the descriptor stays open until the call leaves. Returns
+ * 0, MP_EINVAL: no connection; MP_ECLOSED; MP_ESTATE: it was not made for this. */
 int mp__connection_enter(mp_connection *c, bool reads, bool writes);
 void mp__connection_leave(mp_connection *c);
 
-/* Waits for the descriptor, at most 100 ms at once: who has called mp__connection_enter() then tries
- * again, ready or not. Returns 0, or MP_ETIMEDOUT, MP_ECLOSED, MP_EINTR, another code. */
+/* Waits for the descriptor, at most 100 ms at once: who has called mp__connection_enter() then
+ * tries again, ready or not. Returns 0, or MP_ETIMEDOUT, MP_ECLOSED, MP_EINTR, another code. */
 int mp__connection_await(mp_connection *c, bool for_writing, mp__deadline until);
 
 /* Closed since the call began? */

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Plain frames on a stream: 4 bytes of length, big-endian, and the bytes; or -1, 8 bytes of length,
- * and the bytes. One process at a time sends, and one receives; here is why its threads may share it.
+ * and the bytes. One process at a time sends, and one receives; here is why its threads may share
+ * it.
  *
  * Receiving. What has arrived of a frame is kept in the handle, so that a deadline in the middle of
- * it loses nothing, and any thread's next call goes on from there. Each step (one read that does not
- * block, and what follows from it) is under `guard`; nobody waits under it. Whoever finds the message
- * complete takes it. Never more is read than the frame at hand, so that the descriptor tells of the
- * next one, and of this one as long as bytes of it are missing. The private buffer grows with what
- * arrives, not with what is announced. Without room for the bytes the header alone is taken from the
- * stream.
+ * it loses nothing, and any thread's next call goes on from there. Each step (one read that does
+ * not block, and what follows from it) is under `guard`; nobody waits under it. Whoever finds the
+ * message complete takes it. Never more is read than the frame at hand, so that the descriptor
+ * tells of the next one, and of this one as long as bytes of it are missing. The private buffer
+ * grows with what arrives, not with what is announced. Without room for the bytes the header alone
+ * is taken from the stream.
  *
  * Sending. A thread holds `sending` for a whole frame. If the deadline (or mp_interrupt(), or a
  * close) cuts a frame off after its first byte, no other frame can follow, and writing has ended:
- * `torn` is set from the first byte to the last, which also tells of a thread that was ended between.
+ * `torn` is set from the first byte to the last, which also tells of a thread that was ended
+ * between.
  *
  * A fork. The child keeps what its parent has received of a frame, unless another thread was at it:
  * then the rest is that thread's, and the child begins at a frame's border. `in_step` says that a

@@ -2,25 +2,27 @@
 /*
  * Messages as packets of a unix socket. Why a message is whole or absent, whoever dies when:
  *
- * - A message is exactly one packet, a send exactly one system call that puts it into the receiver's
- *   queue or does not. So senders, in any number of processes and threads, need no lock, and a sender
- *   that is killed has sent all of it or nothing.
+ * - A message is exactly one packet, a send exactly one system call that puts it into the
+ *   receiver's queue or does not. So senders, in any number of processes and threads, need no lock,
+ *   and a sender that is killed has sent all of it or nothing.
  * - What exceeds INLINE_MOST bytes of a message is written to a nameless file of memory before the
- *   send, and travels with the packet as a descriptor. The kernel holds it while it is on its way, and
- *   frees it when the packet is dropped. The INLINE_MOST bytes stay in the packet although they could
- *   be in the file, so that large messages fill the socket's buffer: a few on their way block the next
- *   sender, and memory stays bounded.
- * - A receiver looks at the packet (MSG_PEEK), decides, and takes it, under the end's receive lock; so
- *   the packet it takes is the one it looked at. The look copies the bytes and duplicates the
+ *   send, and travels with the packet as a descriptor. The kernel holds it while it is on its way,
+ *   and frees it when the packet is dropped. The INLINE_MOST bytes stay in the packet although they
+ *   could be in the file, so that large messages fill the socket's buffer: a few on their way block
+ *   the next sender, and memory stays bounded.
+ * - A receiver looks at the packet (MSG_PEEK), decides, and takes it, under the end's receive lock;
+ *   so the packet it takes is the one it looked at. The look copies the bytes and duplicates the
  *   descriptor; taking it drops the packet. A receiver that dies before that one call leaves
  *   everything as it was, one that dies after it has received the message. So there is nothing to
  *   repair when the lock's owner died in it.
- * - A message that cannot be received (too large for the buffer, no memory, no descriptor left, or of
- *   the other kind) is not taken, and stays.
+ * - A message that cannot be received (too large for the buffer, no memory, no descriptor left, or
+ *   of the other kind) is not taken, and stays.
+ * - A child that another thread forks meanwhile does not keep the file (os/owned.h).
  * - Nobody sleeps under the lock: all calls are non-blocking, and the file is read after it.
  *
- * The lock lies in a page that is shared with forked processes; the end of a pipe that was taken over
- * by its number has a lock of its own, which is why such an end must not be shared for receiving.
+ * The lock lies in a page that is shared with forked processes; the end of a pipe that was taken
+ * over by its number has a lock of its own, which is why such an end must not be shared for
+ * receiving.
  *
  * A packet that is none of ours is taken away and reported as EBADMSG, so that it does not stop the
  * connection for ever. An empty packet, which we never send, looks like the end of file.
@@ -30,6 +32,7 @@
 #include "base/bits.h"
 #include "os/clock.h"
 #include "os/mutex.h"
+#include "os/owned.h"
 #include "os/page.h"
 #include "os/socket.h"
 #include "os/spill.h"
@@ -156,6 +159,33 @@ static int send_packet(mp_connection *c, const struct iovec *parts, int carried,
     }
 }
 
+/* A file with the rest of a message: a new one, or that which the packet at the head of a socket
+ * carries. Returns 0 or a code. */
+static int rest_new(mp__owned **out, int socket)
+{
+    mp__owned *rest = malloc(sizeof *rest);
+    if (rest == NULL)
+        return MP_ENOMEM;
+    mp__owned_lock();
+    int rc = socket < 0 ? mp__spill_new() : mp__socket_peek_carried(socket);
+    if (rc >= 0)
+        rc = mp__owned_adopt(rest, rc);
+    mp__owned_unlock();
+    if (rc < 0)
+        free(rest);
+    else
+        *out = rest;
+    return rc;
+}
+
+static void rest_free(mp__owned *rest)
+{
+    if (rest == NULL)
+        return;
+    mp__owned_close(rest);
+    free(rest);
+}
+
 static int send_bytes(mp_connection *c, const void *data, size_t length, mp__deadline until)
 {
     size_t in_packet = mp__min_size(length, state_of(c)->inline_most);
@@ -164,12 +194,15 @@ static int send_bytes(mp_connection *c, const void *data, size_t length, mp__dea
     if (in_packet == length)
         return send_packet(c, parts, -1, until);
 
-    int rest = mp__spill_write((const char *)data + in_packet, length - in_packet);
-    if (rest < 0)
-        return rest;
+    mp__owned *rest;
+    int rc = rest_new(&rest, -1);
+    if (rc < 0)
+        return rc;
+    rc = mp__spill_write(rest->fd, (const char *)data + in_packet, length - in_packet);
     h.kind = SPILLED;
-    int rc = send_packet(c, parts, rest, until);
-    mp__fd_close(rest);
+    if (rc == 0)
+        rc = send_packet(c, parts, rest->fd, until);
+    rest_free(rest);
     return rc;
 }
 
@@ -185,7 +218,8 @@ typedef struct incoming {
     header h;
     size_t packet;    /* the length of the whole packet */
     size_t in_packet; /* bytes of the message in it */
-    int carried;      /* a duplicate of its descriptor; -1: it has none, or it was handed over */
+    int carried;      /* a duplicate of the descriptor of a DESCRIPTOR, or -1 */
+    mp__owned *rest;  /* the file of a SPILLED, or NULL */
 } incoming;
 
 static bool is_ours(const incoming *in)
@@ -216,6 +250,8 @@ static int judge(mp_connection *c, incoming *in, const mp__receipt *receipt)
         return MP_EMSGSIZE;
     if (receipt->want == MP__WANT_SIZE || in->h.kind == WHOLE)
         return 0;
+    if (in->h.kind == SPILLED)
+        return rest_new(&in->rest, c->fd);
     int fd = mp__socket_peek_carried(c->fd);
     in->carried = fd < 0 ? -1 : fd;
     return fd < 0 ? fd : 0;
@@ -272,7 +308,7 @@ static ssize_t receive_locked(mp_connection *c, incoming *in, mp__receipt *recei
 /* Reads the rest of a message that was taken. */
 static int complete(const incoming *in, mp__receipt *receipt)
 {
-    int rc = mp__spill_read(in->carried, (char *)receipt->buffer + in->in_packet,
+    int rc = mp__spill_read(in->rest->fd, (char *)receipt->buffer + in->in_packet,
                             in->h.length - in->in_packet);
     if (rc < 0 && receipt->want == MP__WANT_MEMORY)
         free(receipt->buffer);
@@ -301,13 +337,14 @@ static ssize_t receive(mp_connection *c, mp__receipt *receipt, mp__deadline unti
     rc = receive_locked(c, &in, receipt);
     mp__mutex_unlock(receiving);
 
-    if (rc >= 0 && in.carried >= 0) {
-        if (in.h.kind == DESCRIPTOR)
-            return in.carried;
+    if (rc >= 0 && in.carried >= 0)
+        return in.carried;
+    if (rc >= 0 && in.rest != NULL) {
         int failure = complete(&in, receipt);
         rc = failure < 0 ? failure : rc;
     }
     mp__fd_close(in.carried);
+    rest_free(in.rest);
     return rc == MP_EAGAIN ? MP_ETIMEDOUT : rc;
 }
 

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layout. Messages lie in segments. A segment is a ring of units of 8 bytes; a record is a header of
- * one unit and the bytes, never broken at the segment's end (a filler record skips to it). While
- * messages fit, producers and consumers go round in one segment. When one does not fit, the producer
- * appends a larger segment and goes on there; consumers drain the old one, follow, and free it.
+ * Layout. Messages lie in segments. A segment is a ring of units of 8 bytes; a record is a header
+ * of one unit and the bytes, never broken at the segment's end (a filler record skips to it). While
+ * messages fit, producers and consumers go round in one segment. When one does not fit, the
+ * producer appends a larger segment and goes on there; consumers drain the old one, follow, and
+ * free it.
  *
- * Why it is right. Producers exclude each other by put_lock, consumers by get_lock; a producer and a
- * consumer meet only in three words:
- * - tail, stored with release order by the producer after the records it covers, loaded with acquire
- *   order by the consumer: the records below are whole, and so are segment links on the way to them.
- * - head, stored with release order by the consumer after it has copied, loaded with acquire order by
- *   the producer before it writes over the room.
- * - a segment's `next`, stored with release order after `end`. A consumer looks at it only while there
- *   is a message beyond, so the producer has by then made the new segment its tail_segment.
+ * Why it is right. Producers exclude each other by put_lock, consumers by get_lock; a producer and
+ * a consumer meet only in three words:
+ * - tail, stored with release order by the producer after the records it covers, loaded with
+ *   acquire order by the consumer: the records below are whole, and so are segment links on the way
+ *   to them.
+ * - head, stored with release order by the consumer after it has copied, loaded with acquire order
+ *   by the producer before it writes over the room.
+ * - a segment's `next`, stored with release order after `end`. A consumer looks at it only while
+ *   there is a message beyond, so the producer has by then made the new segment its tail_segment.
  *
  * Who may die where.
  * - A producer before the store of tail: nothing was put. Records beyond tail are overwritten. A
@@ -195,8 +197,8 @@ mp__ring_position mp__ring_put_begin(mp__ring *r)
     return mp__ring_unpack(mp__load_relaxed(&r->tail));
 }
 
-/* Whether somebody died counting. If it was the only consumer, nobody may come to get_lock to be told:
- * what is full by a wrong count may be empty. */
+/* Whether somebody died counting. If it was the only consumer, nobody may come to get_lock to be
+ * told: what is full by a wrong count may be empty. */
 static bool must_recount(mp__ring *r)
 {
     return mp__load_relaxed(&r->recount) ||
@@ -242,8 +244,8 @@ static bool fits(mp__ring *r, const mp__ring_segment *s, uint32_t unit, uint32_t
     return false;
 }
 
-/* Leaves the segment for a larger one. What was added must be published: then the new segment begins
- * where tail stands, whoever goes on from there. */
+/* Leaves the segment for a larger one. What was added must be published: then the new segment
+ * begins where tail stands, whoever goes on from there. */
 static mp__ring_segment *append_segment(mp__ring *r, mp__ring_segment *s, uint32_t unit)
 {
     uint32_t units = s->units < LARGEST_UNITS ? s->units * 2 : s->units;

@@ -14,8 +14,8 @@
 
 /*
  * Where a producer or consumer is: how many messages, and how many units of 8 bytes, have gone by
- * since the ring was made. Both wrap around; differences are what counts. One 64-bit store publishes
- * both, so that a message and its count appear and vanish together.
+ * since the ring was made. Both wrap around; differences are what counts. One 64-bit store
+ * publishes both, so that a message and its count appear and vanish together.
  */
 typedef struct mp__ring_position {
     uint32_t count;
@@ -45,7 +45,8 @@ typedef struct mp__ring {
     _Alignas(MP__CACHE_LINE) _Atomic uint64_t head; /* written under get_lock */
 } mp__ring;
 
-/* A message on its way in: `block`, if not NULL, holds the data in shared memory and is given away. */
+/* A message on its way in: `block`, if not NULL, holds the data in shared memory and is given
+ * away. */
 typedef struct mp__ring_message {
     const void *data;
     size_t length;
@@ -71,17 +72,17 @@ static inline uint32_t mp__ring_size(const mp__ring *r)
     return mp__ring_unpack(tail).count - mp__ring_unpack(head).count;
 }
 
-/* A block of shared memory with the message's bytes, if it is too long for the ring. Without any lock.
- * Returns 0 or MP_ENOMEM. */
+/* A block of shared memory with the message's bytes, if it is too long for the ring. Without any
+ * lock. Returns 0 or MP_ENOMEM. */
 int mp__ring_prepare(mp__ring_message *m);
 
 /* What is owed by who acquires a lock whose last owner died (MP_OWNERDEAD). */
 void mp__ring_repair_put(mp__ring *r);
 void mp__ring_repair_get(mp__ring *r);
 
-/* With put_lock: begins, adds messages, publishes them together. add returns 0; MP_EFULL: no room, by
- * count or bytes; MP_ENOMEM. What was added and not published never was, but add may publish what was
- * added before. */
+/* With put_lock: begins, adds messages, publishes them together. add returns 0; MP_EFULL: no room,
+ * by count or bytes; MP_ENOMEM. What was added and not published never was, but add may publish
+ * what was added before. */
 mp__ring_position mp__ring_put_begin(mp__ring *r);
 int mp__ring_add(mp__ring *r, mp__ring_position *at, const mp__ring_message *m);
 void mp__ring_publish(mp__ring *r, mp__ring_position upto);

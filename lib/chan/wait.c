@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mp_wait(): one poll() over all descriptors. Connections are entered for as long as it lasts, so that
- * none of their descriptors is closed under it, and looked at at least every 100 ms: whether another
- * thread closed one, and whether one has received what poll() does not see.
+ * mp_wait(): one poll() over all descriptors. Connections are entered for as long as it lasts, so
+ * that none of their descriptors is closed under it, and looked at at least every 100 ms: whether
+ * another thread closed one, and whether one has received what poll() does not see.
  */
 #include "chan/wait.h"
 

@@ -23,8 +23,9 @@ void mp__fd_close(int fd);
 /* Closes it if it still is what it was. */
 void mp__fd_close_own(int fd, const mp__fd_identity *identity);
 
-/* A descriptor of ours never takes the number of a standard stream that the program has closed: moves
- * a new one above them. Returns the number, or a code; then fd is closed. Keeps close-on-exec. */
+/* A descriptor of ours never takes the number of a standard stream that the program has closed:
+ * moves a new one above them. Returns the number, or a code; then fd is closed. Keeps
+ * close-on-exec. */
 int mp__fd_above_stdio(int fd);
 
 /* Closes all descriptors from 3 on but these `count`, in any order. */

@@ -23,8 +23,8 @@ int mp__futex_wait(_Atomic uint32_t *word, uint32_t expected, mp__deadline until
  * caller finds mp__interrupted() and returns MP_EINTR. */
 int mp__sleep(_Atomic uint32_t *word, uint32_t expected, mp__deadline until);
 
-/* Sleeps while all words are as expected: at most MP__WATCH_MOST. Before Linux 5.16 it sleeps on the
- * first alone, and looks again every 100 ms. Otherwise as mp__sleep(). */
+/* Sleeps while all words are as expected: at most MP__WATCH_MOST. Before Linux 5.16 it sleeps on
+ * the first alone, and looks again every 100 ms. Otherwise as mp__sleep(). */
 int mp__sleep_any(const mp__watch *watches, int count, mp__deadline until);
 
 /* Wakes up to `most` sleepers; returns how many it woke. Async-signal-safe. */

@@ -10,7 +10,8 @@ _Atomic uint32_t mp__interrupt_word;
 
 void mp_interrupt(void)
 {
-    /* Pairs with the exchange in mp__interrupted(), and with the kernel's compare in futex_waitv. */
+    /* Pairs with the exchange in mp__interrupted(), and with the kernel's compare in
+     * futex_waitv. */
     mp__store_seq(&mp__interrupt_word, 1);
     mp__futex_wake(&mp__interrupt_word, 1);
 }

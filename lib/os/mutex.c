@@ -2,22 +2,23 @@
 /*
  * Why it is right.
  *
- * The word is 0 (free), or the owner's thread id, with MP__WAITERS if somebody may sleep on it; after
- * an owner's death the kernel has left MP__OWNER_DIED, with or without MP__WAITERS, and no id.
+ * The word is 0 (free), or the owner's thread id, with MP__WAITERS if somebody may sleep on it;
+ * after an owner's death the kernel has left MP__OWNER_DIED, with or without MP__WAITERS, and no
+ * id.
  *
  * - Taking is one compare-and-swap from a word without id, with acquire order; it pairs with the
- *   exchange in unlock, or with the kernel's store at a death. From MP__OWNER_DIED it means that the
- *   last owner died; the mark is gone then, and comes back if this owner dies as well.
+ *   exchange in unlock, or with the kernel's store at a death. From MP__OWNER_DIED it means that
+ *   the last owner died; the mark is gone then, and comes back if this owner dies as well.
  * - A sleeper has put MP__WAITERS beside the owner's id and sleeps on exactly that value. Unlock
  *   exchanges the word for 0 and wakes one sleeper if MP__WAITERS was set. Who has slept takes the
  *   lock with MP__WAITERS, since others may sleep still; at worst that costs one wake of nobody.
  * - Death of the owner: the kernel marks the word and wakes one.
  * - Death between the exchange and the wake: the node is announced meanwhile, and the kernel wakes
  *   one sleeper of an announced word that nobody owns.
- * - Death of a sleeper that was woken and has not taken the lock: the same, for it is announced while
- *   it sleeps. If meanwhile another took the lock without having slept, MP__WAITERS is lost for those
- *   who still sleep: they look again after 100 ms and set it. (The C library's own robust mutex
- *   sleeps on in that case.)
+ * - Death of a sleeper that was woken and has not taken the lock: the same, for it is announced
+ *   while it sleeps. If meanwhile another took the lock without having slept, MP__WAITERS is lost
+ *   for those who still sleep: they look again after 100 ms and set it. (The C library's own robust
+ *   mutex sleeps on in that case.)
  * - Linking and unlinking: announced.
  */
 #include "os/mutex.h"
@@ -124,8 +125,8 @@ void mp__mutex_unlock(mp__mutex *m)
     mp__thread *self = mp__thread_self();
     mp__robust_announce(self, m);
     mp__robust_unlink(self, m);
-    /* Publishes what the lock guards to the next compare-and-swap in take(), and is the full barrier
-     * between a change and the look for sleepers that follows an unlock. */
+    /* Publishes what the lock guards to the next compare-and-swap in take(), and is the full
+     * barrier between a change and the look for sleepers that follows an unlock. */
     uint32_t word = mp__exchange_seq(&m->word, 0);
     if (word & MP__WAITERS)
         mp__futex_wake(&m->word, 1);

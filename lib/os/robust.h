@@ -9,14 +9,15 @@
 /*
  * The kernel walks a dying thread's robust list and, in each word that holds the thread's id, sets
  * MP__OWNER_DIED, clears the id, and wakes one sleeper if MP__WAITERS is set. There is one list per
- * thread, and it is the C library's, so a node has the layout of its mutex and is linked as it links
- * its own; mp__robust_check() proves at start-up that this is so. Only the thread that holds a node
- * touches its links; they may point anywhere in other processes.
+ * thread, and it is the C library's, so a node has the layout of its mutex and is linked as it
+ * links its own; mp__robust_check() proves at start-up that this is so. Only the thread that holds
+ * a node touches its links; they may point anywhere in other processes.
  *
  * The kernel follows at most 2048 entries and leaves the rest stuck; so whatever a user may hold in
- * numbers is refused from MP__ROBUST_MOST on, which leaves room for our own few. A node that is being linked or unlinked stands in list_op_pending: a death in
- * between is found there. While nobody owns the word, the kernel then wakes one sleeper: that covers
- * a death between releasing and waking.
+ * numbers is refused from MP__ROBUST_MOST on, which leaves room for our own few. A node that is
+ * being linked or unlinked stands in list_op_pending: a death in between is found there. While
+ * nobody owns the word, the kernel then wakes one sleeper: that covers a death between releasing
+ * and waking.
  */
 typedef struct mp__robust {
     _Atomic uint32_t word; /* 0, or the owner's thread id, with the bits below */

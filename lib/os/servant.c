@@ -5,12 +5,12 @@
  * after any fork. The program waits for the middle one by its id, with SIGCHLD held back in this
  * thread. A handler of the program's in another thread may reap it first; that does no harm.
  *
- * The servant's id is in shared memory before the middle process leaves. Its pidfd is opened while the
- * servant waits for the first ring, so that the id cannot have been used again unless the servant was
- * killed in these microseconds.
+ * The servant's id is in shared memory before the middle process leaves. Its pidfd is opened while
+ * the servant waits for the first ring, so that the id cannot have been used again unless the
+ * servant was killed in these microseconds.
  *
- * The bell is a socket pair. The program's end is closed in all its forked children (os/owned.c), so it
- * is hung up when the program ends.
+ * The bell is a socket pair. The program's end is closed in all its forked children (os/owned.c),
+ * so it is hung up when the program ends.
  */
 #include "os/servant.h"
 

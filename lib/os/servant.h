@@ -15,10 +15,11 @@ typedef struct mp__servant {
     mp__owned pidfd; /* none where the system has none */
 } mp__servant;
 
-/* Forks a servant, which calls run(arg, bell) and never returns from it. `bell` there becomes readable
- * when the program rings, and is hung up when it ends, in whatever way, or calls execve(). *pid, in
- * shared memory and 0, is set to the servant's id. Returns 0 or a code. */
-int mp__servant_start(mp__servant *s, _Atomic int *pid, void (*run)(void *arg, int bell), void *arg);
+/* Forks a servant, which calls run(arg, bell) and never returns from it. `bell` there becomes
+ * readable when the program rings, and is hung up when it ends, in whatever way, or calls execve().
+ * *pid, in shared memory and 0, is set to the servant's id. Returns 0 or a code. */
+int mp__servant_start(mp__servant *s, _Atomic int *pid, void (*run)(void *arg, int bell),
+                      void *arg);
 
 /* Rings. Never blocks, and raises no signal if the servant is gone. */
 void mp__servant_ring(mp__servant *s);
@@ -26,7 +27,8 @@ void mp__servant_ring(mp__servant *s);
 /* In the servant: forgets the rings so far. Returns false if the program has hung up. */
 bool mp__servant_heed(int bell);
 
-/* In the program: waits until the servant's process is gone. Returns 0, MP_ETIMEDOUT or MP_EINTR. */
+/* In the program: waits until the servant's process is gone. Returns 0, MP_ETIMEDOUT or
+ * MP_EINTR. */
 int mp__servant_wait(mp__servant *s, mp__deadline until);
 
 /* In the program, after that, or in a forked child: closes what is open. */

@@ -14,7 +14,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-/* Room for one descriptor beside what a socket's owner may have asked for (credentials and such). */
+/* Room for one descriptor beside what a socket's owner may have asked for (credentials and
+ * such). */
 #define CONTROL_SIZE 128
 
 static int option_of(int fd, int name)
@@ -151,8 +152,8 @@ int mp__socket_send(int fd, const struct iovec *parts, int count, int carried)
     return n < 0 ? (int)n : 0;
 }
 
-/* A peer that closed while our own messages to it were unread leaves ECONNRESET, which is told once,
- * ahead of what can still be received: the next call finds that, or the end. */
+/* A peer that closed while our own messages to it were unread leaves ECONNRESET, which is told
+ * once, ahead of what can still be received: the next call finds that, or the end. */
 static ssize_t receive_message(int fd, struct msghdr *message, int flags)
 {
     int saved = errno;

@@ -3,8 +3,6 @@
  * SIGBUS in the receiver. */
 #include "os/spill.h"
 
-#include "os/fd.h"
-
 #include <errno.h>
 #include <mproc/error.h>
 #include <stdint.h>
@@ -39,28 +37,21 @@ static int write_all(int fd, const char *data, size_t length)
     return 0;
 }
 
-static int make(const void *data, size_t length)
-{
-    if (!fits_limit(length))
-        return MP_ESYS(EFBIG);
-    int fd = memfd_create("mproc message", MFD_CLOEXEC);
-    if (fd < 0)
-        return MP_ESYS(errno);
-    fd = mp__fd_above_stdio(fd);
-    if (fd < 0)
-        return fd;
-    int rc = write_all(fd, data, length);
-    if (rc < 0)
-        mp__fd_close(fd);
-    return rc < 0 ? rc : fd;
-}
-
-int mp__spill_write(const void *data, size_t length)
+int mp__spill_new(void)
 {
     int saved = errno;
-    int fd = make(data, length);
+    int fd = memfd_create("mproc message", MFD_CLOEXEC);
+    int rc = fd < 0 ? MP_ESYS(errno) : fd;
     errno = saved;
-    return fd;
+    return rc;
+}
+
+int mp__spill_write(int fd, const void *data, size_t length)
+{
+    int saved = errno;
+    int rc = fits_limit(length) ? write_all(fd, data, length) : MP_ESYS(EFBIG);
+    errno = saved;
+    return rc;
 }
 
 int mp__spill_read(int fd, void *data, size_t length)

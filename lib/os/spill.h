@@ -6,8 +6,11 @@
 
 #include <stddef.h>
 
-/* A new file with these bytes. Returns its descriptor, above the standard streams, or a code. */
-int mp__spill_write(const void *data, size_t length);
+/* A new, empty one. Returns its descriptor, or a code. */
+int mp__spill_new(void);
+
+/* Writes the bytes to it. Returns 0; MP_ESYS(EFBIG): more than a file may have; another code. */
+int mp__spill_write(int fd, const void *data, size_t length);
 
 /* Reads the first bytes of it. Returns 0; MP_ESYS(EBADMSG): there are fewer; another code. */
 int mp__spill_read(int fd, void *data, size_t length);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading and writing streams without blocking. A socket is asked by MSG_DONTWAIT. A pipe is asked by
- * RWF_NOWAIT, which not every kernel has for pipes; without it poll() has to promise that the call
- * does not block: what it calls readable gives at least a byte or the end, and what it calls writable
- * takes PIPE_BUF bytes. Both hold as long as one process at a time reads, and one writes.
+ * Reading and writing streams without blocking. A socket is asked by MSG_DONTWAIT. A pipe is asked
+ * by RWF_NOWAIT, which not every kernel has for pipes; without it poll() has to promise that the
+ * call does not block: what it calls readable gives at least a byte or the end, and what it calls
+ * writable takes PIPE_BUF bytes. Both hold as long as one process at a time reads, and one writes.
  *
  * A write to a pipe that nobody reads raises SIGPIPE in the writing thread. It is blocked there for
  * the write, and then taken off the thread's pending signals, unless one was pending before.

@@ -15,7 +15,8 @@ typedef struct mp__stream {
     bool is_patient; /* a pipe that cannot be asked not to block: poll() has to promise it */
 } mp__stream;
 
-/* Reads what is there, up to size (> 0). Returns how much; 0: the end; MP_EAGAIN: nothing; a code. */
+/* Reads what is there, up to size (> 0). Returns how much; 0: the end; MP_EAGAIN: nothing; a
+ * code. */
 ssize_t mp__stream_read(mp__stream *stream, void *buffer, size_t size);
 
 /* Writes what there is room for. Returns how much (> 0); MP_EAGAIN: no room; MP_EPIPE; a code. */

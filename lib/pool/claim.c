@@ -136,8 +136,7 @@ void mp__claim_resolve(mp__pool_control *c, uint32_t slot)
         return;
     mp__work *w = mp__load_seq(&s->work);
     uint64_t next = mp__load_seq(&w->next);
-    bool taken =
-        next_claimer(next) == slot + 1 && next_start(next) == claim_range(claim).end;
+    bool taken = next_claimer(next) == slot + 1 && next_start(next) == claim_range(claim).end;
     if (taken) {
         mp__cas_seq(&s->claim, &claim, claim ^ (MP__CLAIM_WANTED ^ MP__CLAIM_HELD));
         return;

@@ -6,23 +6,23 @@
 #include "pool/work.h"
 
 /*
- * work->next holds the first index that nobody has claimed (40 bits) and, in its low 16 bits, the slot
- * number + 1 of who claimed last. slot->claim holds a range: its start (40 bits), a serial number (6),
- * its length (16) and a state (2):
+ * work->next holds the first index that nobody has claimed (40 bits) and, in its low 16 bits, the
+ * slot number + 1 of who claimed last. slot->claim holds a range: its start (40 bits), a serial
+ * number (6), its length (16) and a state (2):
  *
  * | state  | means                                                       | becomes                  |
  * | NONE   | the slot has nothing                                        | WANTED                   |
  * | WANTED | the worker is about to take the range, or just has taken it | HELD, NONE, WANTED       |
  * | HELD   | the range is the slot's, until it has settled every item    | NONE, HELD (of the rest) |
  *
- * A worker takes a range in three steps: it writes the range as WANTED; moves work->next past it by a
- * compare-and-swap that leaves its number; makes its claim HELD. Before anybody moves work->next on, it
- * makes the claim of the one who moved it last HELD on his behalf. So when a worker has died with a
- * WANTED claim, the range is its own if and only if work->next still ends there and carries its number:
- * mp__claim_resolve().
+ * A worker takes a range in three steps: it writes the range as WANTED; moves work->next past it by
+ * a compare-and-swap that leaves its number; makes its claim HELD. Before anybody moves work->next
+ * on, it makes the claim of the one who moved it last HELD on his behalf. So when a worker has died
+ * with a WANTED claim, the range is its own if and only if work->next still ends there and carries
+ * its number: mp__claim_resolve().
  *
- * A work is done when all is claimed and no slot has a claim on it. Who drops its claim looks at all
- * others afterwards, sequentially consistent; so the last one finds them all dropped.
+ * A work is done when all is claimed and no slot has a claim on it. Who drops its claim looks at
+ * all others afterwards, sequentially consistent; so the last one finds them all dropped.
  */
 enum mp__claim_state { MP__CLAIM_NONE, MP__CLAIM_WANTED, MP__CLAIM_HELD };
 
@@ -46,8 +46,8 @@ void mp__claim_forget(mp__slot *s);
 /* In the supervisor, for a slot whose worker is dead: what has become of a WANTED claim. */
 void mp__claim_resolve(mp__pool_control *c, uint32_t slot);
 
-/* Nobody claims any more of it. Returns the first index that nobody had claimed. With `untouched` only
- * if none was, else work->count. */
+/* Nobody claims any more of it. Returns the first index that nobody had claimed. With `untouched`
+ * only if none was, else work->count. */
 uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched);
 
 /* Marks a work done if it is, and wakes who waits for it. */

@@ -31,7 +31,8 @@ enum mp__pool_phase {
 };
 
 /*
- * A worker's place. It outlives its workers: what a dead one has left undone waits here for the next.
+ * A worker's place. It outlives its workers: what a dead one has left undone waits here for the
+ * next.
  *
  * | state    | set by     | means                                                                  |
  * | VACANT   | supervisor | no process                                                             |
@@ -73,13 +74,13 @@ typedef struct mp__failure {
 typedef struct mp__pool_control {
     uint32_t slots;
     _Atomic uint32_t phase;
-    _Atomic int start_code;     /* why the supervisor could not start, or 0 */
-    _Atomic int supervisor_pid; /* set before it runs */
-    mp__robust supervisor;      /* held by the supervisor as long as it lives */
-    _Atomic int64_t limit;      /* the shortest time limit ever asked for, in ns; 0: none */
+    _Atomic int start_code;         /* why the supervisor could not start, or 0 */
+    _Atomic int supervisor_pid;     /* set before it runs */
+    mp__robust supervisor;          /* held by the supervisor as long as it lives */
+    _Atomic int64_t limit;          /* the shortest time limit ever asked for, in ns; 0: none */
     _Atomic(mp__failure *) failure; /* why the pool failed */
-    _Alignas(MP__CACHE_LINE) mp__waitword idle; /* workers without work sleep here */
-    mp__waitword changed;                       /* the program's threads: phase, start */
+    _Alignas(MP__CACHE_LINE) mp__waitword idle;         /* workers without work sleep here */
+    mp__waitword changed;                               /* the program's threads: phase, start */
     _Alignas(MP__CACHE_LINE) _Atomic(mp__work *) first; /* pool/work.h */
     mp__slot slot[]; /* one more than `slots`: the last serves the supervisor's own looks */
 } mp__pool_control;
@@ -92,7 +93,8 @@ static inline enum mp__pool_phase mp__pool_phase_of(const mp__pool_control *c)
     return (enum mp__pool_phase)mp__load_acquire(&c->phase);
 }
 
-/* Holds a robust word for the calling thread's life. Marked, so that its end wakes one who watches. */
+/* Holds a robust word for the calling thread's life. Marked, so that its end wakes one who
+ * watches. */
 void mp__life_hold(mp__robust *life);
 
 /* Whether nobody holds it: not any more, or not yet. */

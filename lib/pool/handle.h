@@ -16,15 +16,15 @@ struct mp_pool {
     mp__pool_control *control;
     mp__pool_plan plan;
     mp__servant servant;
-    mp__loaded *loaded;     /* what the workers know */
-    mp__link link;          /* among this process's pools */
-    mp__guard guard;        /* guards what follows, and the outcome of works */
+    mp__loaded *loaded;               /* what the workers know */
+    mp__link link;                    /* among this process's pools */
+    mp__guard guard;                  /* guards what follows, and the outcome of works */
     _Atomic(const void *) known_task; /* the last task that was looked up */
-    mp__work *last;         /* of the list */
-    uint64_t orders;        /* works submitted */
-    mp__link results;       /* that were not freed */
-    mp__work *retired;      /* works whose results were freed, by `retired_next` */
-    bool over;              /* no process is left, and everything is settled */
+    mp__work *last;                   /* of the list */
+    uint64_t orders;                  /* works submitted */
+    mp__link results;                 /* that were not freed */
+    mp__work *retired;                /* works whose results were freed, by `retired_next` */
+    bool over;                        /* no process is left, and everything is settled */
 };
 
 struct mp_result {
@@ -32,8 +32,8 @@ struct mp_result {
     uint64_t generation;
     mp_pool *pool; /* NULL once that is freed */
     mp__work *work;
-    mp_job job;      /* what is still needed of it */
-    bool delivered;  /* job.out and job.errors are filled */
+    mp_job job;     /* what is still needed of it */
+    bool delivered; /* job.out and job.errors are filled */
     bool canceled;
     mp__link link;
 };
@@ -57,7 +57,8 @@ void mp__handle_sweep(mp_pool *pool);
 /* Makes a result of a job that was checked, and submits its work. */
 int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job);
 
-/* Waits for it; then delivers to the job's own places. Returns 0 or why it does not wait any more. */
+/* Waits for it; then delivers to the job's own places. Returns 0 or why it does not wait any
+ * more. */
 int mp__result_await(mp_result *r, mp__deadline until);
 
 /* Cancels what has not started. */

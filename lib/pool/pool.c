@@ -207,8 +207,7 @@ static void terminate_all(void)
 
 static int register_parts(void)
 {
-    static mp__atfork part = {
-        .prepare = lock_pools, .parent = unlock_pools, .child = forget_pools};
+    static mp__atfork part = {.prepare = lock_pools, .parent = unlock_pools, .child = forget_pools};
     static mp__exit_hook hook = {.run = terminate_all};
     int rc = mp_init();
     if (rc >= 0)

@@ -3,13 +3,13 @@
  * Works after their use, and works whose pool is gone.
  *
  * Why freeing is safe: a work is freed by the program alone, with the guard held, when it is done,
- * stands behind the first of the list, and is in no slot. A worker that has read it as the first writes
- * it into its slot and then looks whether it still is the first; so after `first` has moved on no slot
- * gets it any more (pool/claim.c, find()).
+ * stands behind the first of the list, and is in no slot. A worker that has read it as the first
+ * writes it into its slot and then looks whether it still is the first; so after `first` has moved
+ * on no slot gets it any more (pool/claim.c, find()).
  *
- * Why settling here is safe: it happens when the supervisor's life word is over and all the workers'
- * are; a worker that starts so late that its word was missed sees the supervisor's and leaves
- * (pool/worker.c). So no other process touches the pool any more.
+ * Why settling here is safe: it happens when the supervisor's life word is over and all the
+ * workers' are; a worker that starts so late that its word was missed sees the supervisor's and
+ * leaves (pool/worker.c). So no other process touches the pool any more.
  */
 #include "pool/handle.h"
 
@@ -57,7 +57,8 @@ void mp__handle_fail_from(mp__work *w, uint64_t start, int code, const char *tex
 {
     for (uint64_t i = start; i < w->count; i++) {
         uint64_t lowest;
-        bool tell = w->all_failures || (i == start && (mp__work_code(w, &lowest) == 0 || i < lowest));
+        bool tell =
+            w->all_failures || (i == start && (mp__work_code(w, &lowest) == 0 || i < lowest));
         mp__work_fail(w, i, code, tell ? mp__failure_create(code, 0, text) : NULL);
     }
 }
@@ -74,8 +75,7 @@ static void settle_work(mp_pool *pool, mp__work *w, int code, const char *text)
         if (!mp__claim_get(s, &range) || mp__load_relaxed(&s->work) != w)
             continue;
         for (uint64_t item = mp__load_acquire(&s->item) >> 1; item < range.end; item++) {
-            mp__failure *f =
-                mp__failure_create(code, mp__load_relaxed(&s->pid), text);
+            mp__failure *f = mp__failure_create(code, mp__load_relaxed(&s->pid), text);
             mp__work_fail(w, item, code, f);
         }
     }

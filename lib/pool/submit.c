@@ -29,8 +29,8 @@ static int check_job(mp_pool *pool, const mp_job *job, bool into)
         job->callback != NULL || job->callback_arg != NULL ||
         (job->progress == NULL && job->progress_arg != NULL))
         return MP_EINVAL;
-    if (job->count > 0 && ((job->in == NULL && job->in_size > 0) ||
-                           (into && job->out == NULL && job->out_size > 0)))
+    if (job->count > 0 &&
+        ((job->in == NULL && job->in_size > 0) || (into && job->out == NULL && job->out_size > 0)))
         return MP_EINVAL;
     return check_task(pool, job->task);
 }

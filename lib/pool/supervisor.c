@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why it is right. The supervisor is single-threaded and sleeps in poll on the bell and on its workers'
- * sentinels; all that it decides is in shared memory or follows from it:
- * - A worker's death shows on its sentinel. Its claim is made definite, the item that it was running
- *   is settled or tried again, and the rest of its range waits in the slot for the next worker there
- *   (pool/claim.h, pool/worker.c).
+ * Why it is right. The supervisor is single-threaded and sleeps in poll on the bell and on its
+ * workers' sentinels; all that it decides is in shared memory or follows from it:
+ * - A worker's death shows on its sentinel. Its claim is made definite, the item that it was
+ *   running is settled or tried again, and the rest of its range waits in the slot for the next
+ *   worker there (pool/claim.h, pool/worker.c).
  * - The program's end, whatever its kind, hangs up the bell: the workers are killed.
  * - The supervisor's own death: the kernel kills the workers (os/lifeline.c). The program's threads
  *   watch its life word, and settle what is left when the workers' life words are over, too
@@ -40,7 +40,7 @@
 typedef struct place {
     mp__child child; /* pid 0: none */
     mp__lifeline line;
-    bool killed;     /* by us, because of its time limit */
+    bool killed;      /* by us, because of its time limit */
     uint64_t expired; /* the item whose time was up */
 } place;
 
@@ -257,8 +257,8 @@ static bool wait_for_events(supervisor *sv)
     sv->polls[n++] = (struct pollfd){.fd = sv->bell, .events = POLLIN};
     for (uint32_t i = 0; i < sv->control->slots; i++)
         if (sv->places[i].child.pid != 0)
-            sv->polls[n++] = (struct pollfd){.fd = mp__child_sentinel(&sv->places[i].child),
-                                             .events = POLLIN};
+            sv->polls[n++] =
+                (struct pollfd){.fd = mp__child_sentinel(&sv->places[i].child), .events = POLLIN};
     mp__poll(sv->polls, n, next_look(sv));
     if (sv->polls[0].revents == 0)
         return true;

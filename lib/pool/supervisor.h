@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The supervisor: forks the workers, settles their deaths, replaces them, and ends with the program. */
+/* The supervisor: forks the workers, settles their deaths, replaces them, and ends with the
+ * program. */
 #ifndef MPROC_POOL_SUPERVISOR_H
 #define MPROC_POOL_SUPERVISOR_H
 

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ITEMS_MOST   (UINT64_C(1) << 40) /* what pool/claim.h can count */
-#define NONE_FAILED  UINT64_MAX
-#define DATA_ALIGN   ((size_t)MP__CACHE_LINE)
-#define CLAIMS_EACH  4 /* a chosen chunk is this fraction of a worker's share of what is left */
+#define ITEMS_MOST  (UINT64_C(1) << 40) /* what pool/claim.h can count */
+#define NONE_FAILED UINT64_MAX
+#define DATA_ALIGN  ((size_t)MP__CACHE_LINE)
+#define CLAIMS_EACH 4 /* a chosen chunk is this fraction of a worker's share of what is left */
 
 static const int causes[] = {0, MP_ETASK, MP_ECRASHED, MP_ETASKTIMEOUT, MP_ECANCELED};
 

@@ -7,12 +7,12 @@
 
 /*
  * Works stand in a list in the order of their submission; control->first is the first that may have
- * items to claim, and the last one stays in it when it is exhausted (there is always one). The program
- * appends; whoever finds the first exhausted moves `first` on, if there is a next.
+ * items to claim, and the last one stays in it when it is exhausted (there is always one). The
+ * program appends; whoever finds the first exhausted moves `first` on, if there is a next.
  *
- * A worker writes the work it looks at into its slot, and then looks whether it still is the first: so
- * the program, which frees a work only when it is behind `first` and in no slot, never frees what a
- * worker uses.
+ * A worker writes the work it looks at into its slot, and then looks whether it still is the first:
+ * so the program, which frees a work only when it is behind `first` and in no slot, never frees
+ * what a worker uses.
  *
  * | state | means                                                   | changed by                     |
  * | OPEN  | items are to be claimed, run or settled                 | -                              |
@@ -30,9 +30,9 @@ struct mp__work {
     uint64_t count;
     uint32_t chunk; /* items to claim at once; 0: chosen */
     uint32_t retries;
-    int64_t limit; /* ns an item may take; 0: no limit */
-    uint64_t divisor; /* of the items that are left, for a chosen chunk */
-    bool all_failures; /* else those that lower `lowest` are enough */
+    int64_t limit;          /* ns an item may take; 0: no limit */
+    uint64_t divisor;       /* of the items that are left, for a chosen chunk */
+    bool all_failures;      /* else those that lower `lowest` are enough */
     mp__work *retired_next; /* the program's alone */
     _Alignas(MP__CACHE_LINE) _Atomic uint64_t next; /* pool/claim.h */
     _Alignas(MP__CACHE_LINE) _Atomic uint32_t state;

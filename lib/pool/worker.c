@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker owes to those who settle its death: before it runs an item it says so in slot->item;
- * when it has run it, the next item's word says that. So at any moment all items of its range before
- * slot->item are done, that one is running if its mark is set, and the rest is untouched.
+ * What a worker owes to those who settle its death: before it runs an item it says so in
+ * slot->item; when it has run it, the next item's word says that. So at any moment all items of its
+ * range before slot->item are done, that one is running if its mark is set, and the rest is
+ * untouched.
  */
 #include "pool/worker.h"
 

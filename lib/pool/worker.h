@@ -9,8 +9,8 @@
 typedef struct mp__pool_plan {
     mp__pool_control *control;
     mp_pool_options options;
-    char *name;      /* of the workers */
-    char *program;   /* the program's name */
+    char *name;    /* of the workers */
+    char *program; /* the program's name */
     int program_pid;
 } mp__pool_plan;
 

@@ -3,8 +3,8 @@
 #ifndef MPROC_PROC_RECORD_H
 #define MPROC_PROC_RECORD_H
 
-#include <stdbool.h>
 #include <mproc/defs.h>
+#include <stdbool.h>
 
 typedef struct mp__record mp__record;
 

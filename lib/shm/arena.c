@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Founding the family's arena. Why it is right: the header is written before the first fork can share
- * it, by one thread, under a guard that forks wait for. */
+/* Founding the family's arena. Why it is right: the header is written before the first fork can
+ * share it, by one thread, under a guard that forks wait for. */
 #include "shm/arena.h"
 
 #include "os/atfork.h"
@@ -80,7 +80,8 @@ static int found(void)
 
 int mp_init(void)
 {
-    static mp__atfork hooks = {.prepare = lock_guard, .parent = unlock_guard, .child = unlock_guard};
+    static mp__atfork hooks = {
+        .prepare = lock_guard, .parent = unlock_guard, .child = unlock_guard};
 
     if (__builtin_expect(mp__arena_get() != NULL, 1))
         return 0;

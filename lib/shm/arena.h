@@ -9,13 +9,13 @@
 
 #include <stddef.h>
 
-#define MP__CHUNK_SIZE  ((size_t)64 << 10)
+#define MP__CHUNK_SIZE   ((size_t)64 << 10)
 #define MP__SIZE_CLASSES 40 /* see shm/span.c */
 #define MP__SHARDS       4  /* spans in use per class, chosen by thread */
 
 /*
- * What a chunk is. Only the holder of `lock` changes descriptors, except that the one who frees a run
- * marks its head as leaving.
+ * What a chunk is. Only the holder of `lock` changes descriptors, except that the one who frees a
+ * run marks its head as leaving.
  *
  * | kind | value                          | may become                          |
  * | FREE | -; backed: pages are populated | TAIL, then SPAN or RUN at its head  |
@@ -43,16 +43,16 @@ static inline size_t mp__chunk_value(uint32_t descriptor)
 
 typedef struct mp__arena {
     uint64_t magic;
-    uint32_t layout;                      /* version of this structure */
-    uint32_t chunks;                      /* how many there are */
-    size_t size;                          /* bytes of the region */
-    char *data;                           /* chunk 0 */
-    _Atomic uint32_t *table;              /* one descriptor per chunk */
-    mp__mutex lock;                       /* guards the descriptors and what follows */
-    _Atomic uint32_t top;                 /* chunks from here on were never used */
-    uint32_t table_backed;                /* descriptors whose page is populated */
-    _Atomic uint32_t search;              /* no free chunk below; a hint */
-    uint32_t retained;                    /* free chunks that are backed */
+    uint32_t layout;                                 /* version of this structure */
+    uint32_t chunks;                                 /* how many there are */
+    size_t size;                                     /* bytes of the region */
+    char *data;                                      /* chunk 0 */
+    _Atomic uint32_t *table;                         /* one descriptor per chunk */
+    mp__mutex lock;                                  /* guards the descriptors and what follows */
+    _Atomic uint32_t top;                            /* chunks from here on were never used */
+    uint32_t table_backed;                           /* descriptors whose page is populated */
+    _Atomic uint32_t search;                         /* no free chunk below; a hint */
+    uint32_t retained;                               /* free chunks that are backed */
     _Atomic uint32_t class_search[MP__SIZE_CLASSES]; /* no room in this class below; a hint */
     /* The span that a shard allocates from, as chunk number + 1. */
     _Atomic uint32_t current[MP__SHARDS][MP__SIZE_CLASSES];

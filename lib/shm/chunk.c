@@ -3,14 +3,15 @@
  * Why a death harms nobody.
  *
  * The table is changed under a robust lock. A run comes into being in this order: `top` covers it;
- * its chunks become TAILs; the head's descriptor, stored last with release order, makes it a RUN or a
- * SPAN. It goes in the reverse order: the head becomes FREE first, then the tails. So at any moment a
- * walk from head to head sees only whole runs, free chunks, and TAILs that belong to nobody; these are
- * what a death in between leaves, and the next holder of the lock makes them FREE.
+ * its chunks become TAILs; the head's descriptor, stored last with release order, makes it a RUN or
+ * a SPAN. It goes in the reverse order: the head becomes FREE first, then the tails. So at any
+ * moment a walk from head to head sees only whole runs, free chunks, and TAILs that belong to
+ * nobody; these are what a death in between leaves, and the next holder of the lock makes them
+ * FREE.
  *
- * Memory is populated, and given back to the system, outside the lock, by the one who owns the run at
- * that time; a death there leaks that run, the block in flight, and nothing else. Frees are decided by
- * one compare-and-swap on the head, so that freeing twice is seen and does no harm.
+ * Memory is populated, and given back to the system, outside the lock, by the one who owns the run
+ * at that time; a death there leaks that run, the block in flight, and nothing else. Frees are
+ * decided by one compare-and-swap on the head, so that freeing twice is seen and does no harm.
  */
 #include "shm/chunk.h"
 

@@ -10,7 +10,8 @@ void mp__chunk_lock(mp__arena *a);
 void mp__chunk_unlock(mp__arena *a);
 
 /* With the lock held: finds `count` free chunks in a row and makes them its tails; the caller then
- * publishes the head's descriptor. *backed tells whether all are populated. Returns 0 or MP_ENOMEM. */
+ * publishes the head's descriptor. *backed tells whether all are populated. Returns 0 or
+ * MP_ENOMEM. */
 int mp__chunk_claim(mp__arena *a, uint32_t count, uint32_t *first, bool *backed);
 
 /* With the lock held: gives chunks back. */

@@ -53,8 +53,7 @@ void mp_shared_free(void *p)
     uint32_t head, descriptor;
     int rc = MP_EINVAL;
     if (a != NULL && mp__chunk_find(a, p, &head, &descriptor))
-        rc = mp__chunk_kind_of(descriptor) == MP__CHUNK_SPAN
-                 ? mp__span_free(a, p, head)
-                 : mp__run_free(a, p, head, descriptor);
+        rc = mp__chunk_kind_of(descriptor) == MP__CHUNK_SPAN ? mp__span_free(a, p, head)
+                                                             : mp__run_free(a, p, head, descriptor);
     last_error = rc;
 }

@@ -2,11 +2,11 @@
 /*
  * Why a death harms nobody.
  *
- * A block is taken by one compare-and-swap that sets its bit, and freed by one atomic and that clears
- * it; there is no list that could be left half-linked, and no lock. Who dies between taking the bit and
- * using the block leaks that block. The pages under a block are populated by whoever takes a block on
- * them first, before it is handed out; `backed` is set after that, so that a death in between makes
- * the next one populate them again, which changes nothing.
+ * A block is taken by one compare-and-swap that sets its bit, and freed by one atomic and that
+ * clears it; there is no list that could be left half-linked, and no lock. Who dies between taking
+ * the bit and using the block leaks that block. The pages under a block are populated by whoever
+ * takes a block on them first, before it is handed out; `backed` is set after that, so that a death
+ * in between makes the next one populate them again, which changes nothing.
  *
  * A span is made under the table's lock and published by its descriptor, after its header is whole.
  * `current`, `class_search` and `search` are hints: a stale one costs a longer search.

@@ -14,11 +14,11 @@ typedef struct mp__span {
     uint64_t magic;
     uint32_t block_size;
     uint32_t blocks;
-    uint32_t first;                /* offset of block 0 from the span's start */
-    _Atomic uint32_t search;       /* word of the bitmap where the last block was found; a hint */
-    _Atomic uint64_t backed[2];    /* pages that are populated, from the span's start */
+    uint32_t first;             /* offset of block 0 from the span's start */
+    _Atomic uint32_t search;    /* word of the bitmap where the last block was found; a hint */
+    _Atomic uint64_t backed[2]; /* pages that are populated, from the span's start */
     uint64_t reserved[2];
-    _Atomic uint64_t taken[];      /* one bit per block; those beyond `blocks` are set */
+    _Atomic uint64_t taken[]; /* one bit per block; those beyond `blocks` are set */
 } mp__span;
 
 unsigned mp__span_class(size_t size);

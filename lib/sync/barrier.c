@@ -2,27 +2,28 @@
 /*
  * Why it is right.
  *
- * A round: the parties take slots 0, 1, ... in the order of their arrival, under `lock`. The last to
- * arrive runs the action outside the lock, then writes "released" into all slots and moves `state` to
- * the next generation. Whoever breaks or resets the barrier does the same with "broken". A waiter
- * sleeps while `state` is what it was at its arrival; what became of its round is in its own slot,
- * which stays its own until it leaves, however late that is. Odd and even rounds have slots of their
- * own; a slot whose last user has not left yet is waited for.
+ * A round: the parties take slots 0, 1, ... in the order of their arrival, under `lock`. The last
+ * to arrive runs the action outside the lock, then writes "released" into all slots and moves
+ * `state` to the next generation. Whoever breaks or resets the barrier does the same with "broken".
+ * A waiter sleeps while `state` is what it was at its arrival; what became of its round is in its
+ * own slot, which stays its own until it leaves, however late that is. Odd and even rounds have
+ * slots of their own; a slot whose last user has not left yet is waited for.
  *
- * `state` is stored (sequentially consistent) before the look at `asleep`; a sleeper stores `asleep`
- * before it looks at `state` again. So one of them sees the other.
+ * `state` is stored (sequentially consistent) before the look at `asleep`; a sleeper stores
+ * `asleep` before it looks at `state` again. So one of them sees the other.
  *
  * Who may die where:
- * - A waiter. Its slot is a robust word, so the kernel marks it and wakes one who watches it. Waiter i
- *   watches slots i - 1 and i + 1, also while nobody is there yet, so each waiter is watched by every
- *   neighbour that has arrived. Who finds its neighbour dead breaks the round. (The kernel wakes but
- *   one watcher; should that one die, too, the next look, within 100 ms, finds it.)
+ * - A waiter. Its slot is a robust word, so the kernel marks it and wakes one who watches it.
+ *   Waiter i watches slots i - 1 and i + 1, also while nobody is there yet, so each waiter is
+ *   watched by every neighbour that has arrived. Who finds its neighbour dead breaks the round.
+ *   (The kernel wakes but one watcher; should that one die, too, the next look, within 100 ms,
+ *   finds it.)
  * - The last to arrive, in the action: it is in a slot like the others.
- * - The last to arrive, between deciding and moving `state`: `releasing` was set first; the next who
- *   takes the lock is told that its owner died, and finishes the release. Anybody who dies with the
- *   lock before that has the round broken.
- * - Between moving `state` and waking: its slot is marked; the neighbour that the kernel wakes finds
- *   the new state, and everybody who leaves wakes the rest.
+ * - The last to arrive, between deciding and moving `state`: `releasing` was set first; the next
+ *   who takes the lock is told that its owner died, and finishes the release. Anybody who dies with
+ *   the lock before that has the round broken.
+ * - Between moving `state` and waking: its slot is marked; the neighbour that the kernel wakes
+ *   finds the new state, and everybody who leaves wakes the rest.
  */
 #include <mproc/barrier.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* mp_lock: a robust mutex (os/mutex.c tells why it survives deaths) with a mark that says it is one. */
+/* mp_lock: a robust mutex (os/mutex.c tells why it survives deaths) with a mark that says it is
+ * one. */
 #include <mproc/lock.h>
 
 #include "base/bits.h"
@@ -86,8 +87,8 @@ void mp_lock_free(mp_lock *lock)
         return;
     leave_list(body);
     mp__store_relaxed(&body->magic, 0);
-    /* Held by another thread it is linked into that one's list, which nobody else can change: freed it
-     * would be written to as a link. So it is given up instead. */
+    /* Held by another thread it is linked into that one's list, which nobody else can change: freed
+     * it would be written to as a link. So it is given up instead. */
     if (mp__robust_abandoned(mp__load_relaxed(&body->mutex.word)))
         mp_shared_free(lock);
 }

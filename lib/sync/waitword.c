@@ -17,7 +17,7 @@
 uint32_t mp__waitword_arm(mp__waitword *w)
 {
     uint32_t ticket = mp__or_seq(&w->word, MP__SLEEPERS) | MP__SLEEPERS;
-    mp__fence_seq(); /* pairs with the fence in wake(): what the sleeper looks at may be no seq_cst load */
+    mp__fence_seq(); /* pairs with wake(): what the sleeper looks at may be no seq_cst load */
     return ticket;
 }
 

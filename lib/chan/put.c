@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Putting messages into a queue; chan/queue.c tells the whole. */
+#include "chan/queue.h"
+
+#include <mproc/error.h>
+#include <mproc/shared.h>
+
+/* Puts as many of the messages as fit, at least one, or returns why not. */
+static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp__patience *p)
+{
+    mp__ring *r = &q->ring;
+    int rc = mp__queue_lock_put(q, p);
+    if (rc < 0)
+        return rc;
+    int done = 0;
+    if (mp__load_relaxed(&r->closed)) { /* set under this lock */
+        rc = MP_ECLOSED;
+    } else {
+        mp__ring_position at = mp__ring_put_begin(r);
+        while (done < count && (rc = mp__ring_add(r, &at, &messages[done])) == 0)
+            done++;
+        mp__ring_publish(r, at);
+    }
+    mp__mutex_unlock(&r->put_lock);
+    if (done == 0)
+        return rc;
+    mp__waitword_wake_unlocked(&q->not_empty, done);
+    return done;
+}
+
+/* The same, waiting for room. */
+static int put_some(mp_queue *q, const mp__ring_message *messages, int count, mp__patience *p)
+{
+    for (;;) {
+        int rc = try_put(q, messages, count, p);
+        if (rc != MP_EFULL || p->timeout <= 0)
+            return rc;
+        mp__deadline until = mp__patience_deadline(p);
+        /* Whether bytes are missing is not to be seen from outside. */
+        if (q->ring.capacity == 0 && mp__queue_spin_while(mp_queue_full, q))
+            continue;
+        uint32_t ticket = mp__waitword_arm(&q->not_full);
+        rc = try_put(q, messages, count, p);
+        if (rc != MP_EFULL)
+            return rc;
+        rc = mp__waitword_sleep(&q->not_full, ticket, until);
+        if (rc == MP_ETIMEDOUT)
+            return try_put(q, messages, count, p);
+        if (rc < 0) {
+            mp__waitword_wake(&q->not_full, 1); /* the wake that we had may have been another's */
+            return rc;
+        }
+    }
+}
+
+static int check_message(const mp_queue *q, const void *data, size_t length)
+{
+    if (data == NULL && length > 0)
+        return MP_EINVAL;
+    uint64_t capacity = q->ring.capacity;
+    return capacity != 0 && (length > capacity || capacity - length < 8) ? MP_EMSGSIZE : 0;
+}
+
+int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout)
+{
+    if (!mp__queue_is(q))
+        return MP_EINVAL;
+    mp__patience p;
+    int rc = mp__patience_begin(&p, timeout);
+    if (rc == 0)
+        rc = check_message(q, data, length);
+    if (rc < 0)
+        return rc;
+    mp__ring_message m = {data, length, NULL};
+    if (length > MP__RING_INLINE_MOST) {
+        rc = mp__ring_prepare(&m);
+        if (rc < 0)
+            return rc;
+    }
+    rc = put_some(q, &m, 1, &p);
+    if (rc < 0)
+        mp_shared_free(m.block);
+    return rc < 0 ? rc : 0;
+}
+
+/* Prepares up to a batch of messages; returns how many, or why not even the first. */
+static int prepare_batch(const mp_queue *q, const mp_bytes *from, mp__ring_message *to, int count)
+{
+    for (int i = 0; i < count; i++) {
+        to[i] = (mp__ring_message){from[i].data, from[i].length, NULL};
+        int rc = check_message(q, from[i].data, from[i].length);
+        if (rc == 0)
+            rc = mp__ring_prepare(&to[i]);
+        if (rc < 0)
+            return i > 0 ? i : rc;
+    }
+    return count;
+}
+
+int mp_queue_put_many(mp_queue *q, const mp_bytes *messages, int count, double timeout)
+{
+    if (!mp__queue_is(q) || count < 0 || (messages == NULL && count > 0))
+        return MP_EINVAL;
+    mp__patience p;
+    int rc = mp__patience_begin(&p, timeout);
+    if (rc < 0)
+        return rc;
+    int done = 0;
+    while (done < count && rc >= 0) {
+        mp__ring_message batch[MP__QUEUE_BATCH];
+        int n = prepare_batch(q, messages + done, batch,
+                              count - done < MP__QUEUE_BATCH ? count - done : MP__QUEUE_BATCH);
+        rc = n;
+        int put = 0;
+        while (put < n && rc >= 0) {
+            rc = put_some(q, batch + put, n - put, &p);
+            put += rc > 0 ? rc : 0;
+        }
+        for (int i = put; i < n; i++)
+            mp_shared_free(batch[i].block);
+        done += put;
+    }
+    return done > 0 ? done : rc < 0 ? rc : 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The queue as its own files see it: chan/queue.c makes and closes it, chan/put.c and chan/get.c
+ * move messages. */
+#ifndef MPROC_CHAN_QUEUE_H
+#define MPROC_CHAN_QUEUE_H
+
+#include "base/deadline.h"
+#include "chan/ring.h"
+#include "sync/waitword.h"
+
+#include <mproc/queue.h>
+
+#define MP__QUEUE_MAGIC UINT64_C(0x6d70726f63717565)
+#define MP__QUEUE_BATCH 32 /* messages handled with one lock */
+
+struct mp_queue {
+    _Atomic uint64_t magic;
+    bool limited; /* putters may have to wait */
+    _Alignas(MP__CACHE_LINE) mp__waitword not_empty;
+    _Alignas(MP__CACHE_LINE) mp__waitword not_full;
+    mp__ring ring;
+};
+
+static inline bool mp__queue_is(const mp_queue *q)
+{
+    return q != NULL && mp__load_relaxed(&q->magic) == MP__QUEUE_MAGIC;
+}
+
+/* A call's patience: its deadline is computed only if it has to wait. */
+typedef struct mp__patience {
+    double timeout;
+    mp__deadline until;
+    bool started;
+} mp__patience;
+
+/* Checks a call's timeout, and whether an interrupt is pending. */
+int mp__patience_begin(mp__patience *p, double timeout);
+mp__deadline mp__patience_deadline(mp__patience *p);
+
+/* Acquire an internal lock, and repair what a death has left. A holder may be stopped, so there is
+ * a deadline: the call's own, but at least 1 ms. Return 0, MP_EAGAIN or MP_EINTR. */
+int mp__queue_lock_put(mp_queue *q, mp__patience *p);
+int mp__queue_lock_get(mp_queue *q, mp__patience *p);
+
+/* Spins while the condition holds, as long as that may pay. Returns whether it has ended. */
+bool mp__queue_spin_while(bool (*condition)(const mp_queue *q), const mp_queue *q);
+
+#endif
