@@ -23,6 +23,9 @@
         }                                                                                          \
     } while (0)
 
+/* A child's exit status: here (under valgrind) it cannot be tested. */
+#define CANNOT 77
+
 /* How long a test waits for what must happen: for ever, as far as a sane machine is concerned. */
 #define LONG 60.0
 

@@ -130,6 +130,13 @@ static int without_descriptors(void *arg)
     for (int spare = 0; spare < 2; spare++) { /* the pair needs two */
         tight = (struct rlimit){(rlim_t)(next + spare), old.rlim_max};
         CHECK(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+        int free_ones = spare;
+        while (free_ones >= 0 && dup(0) >= 0)
+            free_ones--;
+        if (free_ones < 0)
+            return CANNOT;
+        for (int i = 0; i < spare; i++)
+            close(next + i);
         CHECK(mp_pipe(&a, &b, false) == MP_ESYS(EMFILE));
         CHECK(a == NULL && b == NULL);
     }
@@ -144,7 +151,10 @@ static int without_descriptors(void *arg)
 static void test_no_descriptors_left(void **state)
 {
     (void)state;
-    assert_int_equal(child_end(child_start(without_descriptors, NULL)), 0);
+    int status = child_end(child_start(without_descriptors, NULL));
+    if (status == CANNOT)
+        skip();
+    assert_int_equal(status, 0);
 }
 
 /* The numbers of the standard streams are never taken, also when they are free. */
