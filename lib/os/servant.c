@@ -2,12 +2,15 @@
 /*
  * Why it is right. The program forks a middle process with the C library's fork(), which forks the
  * servant likewise and leaves; so the servant is init's child, and its thread ids and locks are as
- * after any fork. The program waits for the middle one by its id, with SIGCHLD held back in this
- * thread. A handler of the program's in another thread may reap it first; that does no harm.
+ * after any fork. The program waits for the middle one by its id, with all signals held back in
+ * this thread, and so in the two processes: none runs the program's handlers. A handler of the
+ * program's in another thread may reap the middle one first; that does no harm.
  *
  * The servant's id is in shared memory before the middle process leaves. Its pidfd is opened while
  * the servant waits for the first ring, so that the id cannot have been used again unless the
- * servant was killed in these microseconds.
+ * servant was killed in these microseconds. A servant that is hung up before it was ever rung for
+ * leaves without having touched anything: the start has failed, and what it was to work on may be
+ * gone.
  *
  * The bell is a socket pair. The program's end is closed in all its forked children (os/owned.c),
  * so it is hung up when the program ends.
@@ -28,6 +31,10 @@
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#define WAIT_PIDFD 3 /* P_PIDFD, which the C library has had since 2.36 */
 
 static int make_bell(mp__servant *s)
 {
@@ -47,11 +54,15 @@ static int make_bell(mp__servant *s)
     return rc;
 }
 
-static void wait_for_ring(int bell)
+/* Returns false if there will be no ring. */
+static bool wait_for_ring(int bell)
 {
-    struct pollfd p = {.fd = bell, .events = POLLIN};
-    while (poll(&p, 1, -1) < 0 && errno == EINTR)
-        continue;
+    char ring;
+    ssize_t n;
+    do
+        n = recv(bell, &ring, 1, MSG_PEEK);
+    while (n < 0 && errno == EINTR);
+    return n > 0;
 }
 
 _Noreturn static void be_middle(mp__servant *s, _Atomic int *pid, void (*run)(void *, int),
@@ -60,8 +71,8 @@ _Noreturn static void be_middle(mp__servant *s, _Atomic int *pid, void (*run)(vo
     mp__owned_bequeath(&s->other);
     pid_t child = fork();
     if (child == 0) {
-        wait_for_ring(s->other.fd);
-        run(arg, s->other.fd);
+        if (wait_for_ring(s->other.fd))
+            run(arg, s->other.fd);
         _exit(0);
     }
     if (child > 0)
@@ -100,18 +111,18 @@ int mp__servant_start(mp__servant *s, _Atomic int *pid, void (*run)(void *arg, i
     rc = make_bell(s);
     mp__owned_unlock();
     if (rc == 0) {
-        sigset_t child, before;
-        sigemptyset(&child);
-        sigaddset(&child, SIGCHLD);
-        pthread_sigmask(SIG_BLOCK, &child, &before);
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, &before);
         rc = fork_twice(s, pid, run, arg);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     mp__owned_close(&s->other);
     if (rc == 0)
         rc = mp__servant_watch(&s->pidfd, s->pid);
-    if (rc == MP_ESYS(ENOSYS) || rc == MP_ESYS(ESRCH))
-        rc = 0; /* without pidfds it is asked for by its id */
+    if (rc != MP_ESYS(EMFILE) && rc != MP_ESYS(ENFILE) && rc != MP_ENOMEM)
+        rc =
+            0; /* without pidfds, which old kernels and sandboxes lack, it is asked for by its id */
     if (rc < 0)
         mp__servant_drop(s); /* hangs up: a servant that waits for the first ring sees that */
     else
@@ -139,10 +150,15 @@ bool mp__servant_heed(int bell)
     return n < 0; /* 0 is the end */
 }
 
-/* It becomes the program's child if the program is init, or a subreaper. */
+/* It becomes the program's child if the program is init, or a subreaper. By its pidfd, since the id
+ * may be that of a child of the program's by now. */
 static void reap_if_ours(const mp__servant *s)
 {
-    if (s->pid > 0)
+    int fd = mp__owned_fd(&s->pidfd);
+    siginfo_t info;
+    if (fd >= 0)
+        waitid((idtype_t)WAIT_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
+    else if (s->pid > 0)
         waitpid(s->pid, NULL, WNOHANG);
 }
 
@@ -173,6 +189,17 @@ int mp__servant_wait(mp__servant *s, mp__deadline until)
     }
     errno = saved;
     return rc;
+}
+
+void mp__servant_kill(mp__servant *s)
+{
+    int saved = errno;
+    int fd = mp__owned_fd(&s->pidfd);
+    if (fd >= 0)
+        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+    else if (s->pid > 0)
+        kill(s->pid, SIGKILL);
+    errno = saved;
 }
 
 void mp__servant_drop(mp__servant *s)

@@ -31,6 +31,9 @@ bool mp__servant_heed(int bell);
  * MP_EINTR. */
 int mp__servant_wait(mp__servant *s, mp__deadline until);
 
+/* In the program, while it has not been seen to be gone: SIGKILL. */
+void mp__servant_kill(mp__servant *s);
+
 /* In the program, after that, or in a forked child: closes what is open. */
 void mp__servant_drop(mp__servant *s);
 
