@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define POOL_MAGIC UINT64_C(0x6d70726f63706f6f)
+#define GRACE_NS   (5 * MP__NS_PER_S)
 
 static mp__guard pools_guard = MP__GUARD_INITIALIZER;
 static mp__link pools = MP__LIST(pools);
@@ -157,21 +158,40 @@ static int wait_for_start(mp_pool *pool)
     mp__pool_control *c = pool->control;
     for (;;) {
         uint32_t ticket = mp__waitword_arm(&c->changed);
-        int rc = mp__load_acquire(&c->start_code); /* pairs with the supervisor's store */
-        if (rc < 0)
-            return rc;
-        if (mp__pool_phase_of(c) != MP__POOL_STARTING)
-            return 0;
+        if (mp__pool_phase_of(c) != MP__POOL_STARTING) /* the code was stored before that */
+            return mp__load_relaxed(&c->start_code);
         if (mp__servant_wait(&pool->servant, MP__AT_ONCE) == 0)
             return mp__pool_phase_of(c) == MP__POOL_RUNNING ? 0 : MP_ECRASHED;
         mp__futex_wait(&c->changed.word, ticket, mp__deadline_look_again(MP__NEVER));
     }
 }
 
+/* A supervisor that is stopped, by a debugger or SIGSTOP, is waited for so long; then it is killed, and
+ * the kernel kills its workers. An interrupt has nothing half-done to come back to: the next call
+ * gets it. */
 static void wait_until_gone(mp_pool *pool)
 {
-    while (mp__servant_wait(&pool->servant, MP__NEVER) < 0)
-        continue; /* an interrupt: there is nothing half-done to come back to */
+    bool interrupted = false;
+    mp__deadline grace = mp__deadline_in_ns(GRACE_NS);
+    for (int rc; (rc = mp__servant_wait(&pool->servant, grace)) < 0;) {
+        interrupted |= rc == MP_EINTR;
+        if (rc == MP_ETIMEDOUT) {
+            mp__servant_kill(&pool->servant);
+            grace = MP__NEVER;
+        }
+    }
+    if (interrupted)
+        mp_interrupt();
+}
+
+/* Waits for the last worker of a supervisor that is gone, and settles. */
+static void settle_all(mp_pool *pool)
+{
+    bool interrupted = false;
+    while (!mp__handle_settle(pool))
+        interrupted |= mp__poll(NULL, 0, mp__deadline_in_ns(MP__NS_PER_MS)) == MP_EINTR;
+    if (interrupted) /* the next call gets it */
+        mp_interrupt();
 }
 
 static int start(mp_pool *pool)
@@ -182,8 +202,10 @@ static int start(mp_pool *pool)
     if (rc < 0)
         return rc;
     rc = wait_for_start(pool);
-    if (rc < 0)
+    if (rc < 0) {
         wait_until_gone(pool);
+        settle_all(pool); /* workers of a supervisor that was killed */
+    }
     return rc;
 }
 
@@ -268,13 +290,6 @@ int mp_pool_close(mp_pool *pool)
     mp__guard_unlock(&pool->guard);
     mp__servant_ring(&pool->servant);
     return 0;
-}
-
-/* Waits for the last worker of a supervisor that is gone, and settles. */
-static void settle_all(mp_pool *pool)
-{
-    while (!mp__handle_settle(pool))
-        mp__poll(NULL, 0, mp__deadline_in_ns(MP__NS_PER_MS));
 }
 
 int mp_pool_terminate(mp_pool *pool)
