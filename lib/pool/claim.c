@@ -229,11 +229,11 @@ bool mp__claim_take(mp__pool_control *c, uint32_t slot, mp__range *range)
 
 bool mp__claim_any(mp__pool_control *c)
 {
-    for (uint32_t i = 0; i < c->slots; i++)
-        if (claim_state(mp__load_seq(&c->slot[i].claim)) != MP__CLAIM_NONE)
-            return true;
+    /* In this order: what is claimed in between is found by the second look. */
     mp__slot *mine = &c->slot[c->slots];
     bool any = find(c, mine) != NULL;
     mp__claim_forget(mine);
+    for (uint32_t i = 0; i < c->slots && !any; i++)
+        any = claim_state(mp__load_seq(&c->slot[i].claim)) != MP__CLAIM_NONE;
     return any;
 }

@@ -262,8 +262,10 @@ static bool wait_for_events(supervisor *sv)
     mp__poll(sv->polls, n, next_look(sv));
     if (sv->polls[0].revents == 0)
         return true;
-    sv->timing = mp__load_relaxed(&sv->control->limit) != 0;
-    return mp__servant_heed(sv->bell);
+    bool lives = mp__servant_heed(sv->bell);
+    /* Afterwards: a limit that is announced later rings again. */
+    sv->timing = mp__load_seq(&sv->control->limit) != 0;
+    return lives;
 }
 
 _Noreturn static void kill_all(supervisor *sv)
