@@ -28,6 +28,8 @@ static int check(const mp_result *r)
 static int64_t limit_of(const mp_pool *pool, const mp_job *job)
 {
     double limit = job->time_limit > 0 ? job->time_limit : pool->plan.options.task_timeout;
+    if (limit > 0 && limit < 1e-9)
+        return 1; /* 0 would be none at all */
     return limit > 9e8 ? 0 : (int64_t)(limit * 1e9);
 }
 
@@ -168,12 +170,14 @@ int mp__result_await(mp_result *r, mp__deadline until)
     if (until.ns != 0 && spin(r->work))
         return 0;
     while (!mp__work_is_done(r->work)) {
-        if (mp__interrupted())
+        if (until.ns != 0 && mp__interrupted())
             return MP_EINTR;
         if (mp__handle_is_lost(r->pool)) {
             if (mp__handle_settle(r->pool))
                 return 0;
-            mp__poll(NULL, 0, mp__deadline_in_ns(MP__NS_PER_MS)); /* the last workers are dying */
+            /* The last workers are dying. */
+            if (mp__poll(NULL, 0, mp__deadline_in_ns(MP__NS_PER_MS)) == MP_EINTR && until.ns != 0)
+                return MP_EINTR;
         }
         if (mp__deadline_passed(until))
             return MP_ETIMEDOUT;
