@@ -67,7 +67,15 @@ typedef struct state {
     locks *locks;
     mp__mutex *receiving;
     size_t inline_most;
+    mp__link rests; /* under mp__owned_lock() */
 } state;
+
+/* The file with the rest of a message that is being sent or received. A child that is forked
+ * meanwhile finds it empty, in the list of its handle. */
+typedef struct rest {
+    mp__owned file;
+    mp__link link;
+} rest;
 
 static state *state_of(const mp_connection *c)
 {
@@ -100,7 +108,7 @@ static void *state_new(int fd, locks *l, int which)
     if (s == NULL)
         return NULL;
     size_t most = mp__socket_packet_most(fd) - sizeof(header);
-    *s = (state){l, &l->page[which], mp__min_size(most, INLINE_MOST)};
+    *s = (state){l, &l->page[which], mp__min_size(most, INLINE_MOST), MP__LIST(s->rests)};
     return s;
 }
 
@@ -138,6 +146,8 @@ void mp__packet_dispose_state(void *given)
     state *s = given;
     if (s == NULL)
         return;
+    mp__list_for_each (link, &s->rests)
+        free(mp__container(link, rest, link));
     locks_drop(s->locks, 1);
     free(s);
 }
@@ -159,31 +169,36 @@ static int send_packet(mp_connection *c, const struct iovec *parts, int carried,
     }
 }
 
-/* A file with the rest of a message: a new one, or that which the packet at the head of a socket
+/* A file with the rest of a message: a new one, or that which the packet at the head of the socket
  * carries. Returns 0 or a code. */
-static int rest_new(mp__owned **out, int socket)
+static int rest_new(mp_connection *c, rest **out, bool carried)
 {
-    mp__owned *rest = malloc(sizeof *rest);
-    if (rest == NULL)
+    rest *r = malloc(sizeof *r);
+    if (r == NULL)
         return MP_ENOMEM;
     mp__owned_lock();
-    int rc = socket < 0 ? mp__spill_new() : mp__socket_peek_carried(socket);
+    int rc = carried ? mp__socket_peek_carried(c->fd) : mp__spill_new();
     if (rc >= 0)
-        rc = mp__owned_adopt(rest, rc);
+        rc = mp__owned_adopt(&r->file, rc);
+    if (rc >= 0)
+        mp__list_append(&state_of(c)->rests, &r->link);
     mp__owned_unlock();
     if (rc < 0)
-        free(rest);
+        free(r);
     else
-        *out = rest;
+        *out = r;
     return rc;
 }
 
-static void rest_free(mp__owned *rest)
+static void rest_free(rest *r)
 {
-    if (rest == NULL)
+    if (r == NULL)
         return;
-    mp__owned_close(rest);
-    free(rest);
+    mp__owned_lock();
+    mp__owned_close_locked(&r->file);
+    mp__list_remove(&r->link);
+    mp__owned_unlock();
+    free(r);
 }
 
 static int send_bytes(mp_connection *c, const void *data, size_t length, mp__deadline until)
@@ -194,15 +209,15 @@ static int send_bytes(mp_connection *c, const void *data, size_t length, mp__dea
     if (in_packet == length)
         return send_packet(c, parts, -1, until);
 
-    mp__owned *rest;
-    int rc = rest_new(&rest, -1);
+    rest *r;
+    int rc = rest_new(c, &r, false);
     if (rc < 0)
         return rc;
-    rc = mp__spill_write(rest->fd, (const char *)data + in_packet, length - in_packet);
+    rc = mp__spill_write(r->file.fd, (const char *)data + in_packet, length - in_packet);
     h.kind = SPILLED;
     if (rc == 0)
-        rc = send_packet(c, parts, rest->fd, until);
-    rest_free(rest);
+        rc = send_packet(c, parts, r->file.fd, until);
+    rest_free(r);
     return rc;
 }
 
@@ -219,7 +234,7 @@ typedef struct incoming {
     size_t packet;    /* the length of the whole packet */
     size_t in_packet; /* bytes of the message in it */
     int carried;      /* a duplicate of the descriptor of a DESCRIPTOR, or -1 */
-    mp__owned *rest;  /* the file of a SPILLED, or NULL */
+    rest *rest;       /* the file of a SPILLED, or NULL */
 } incoming;
 
 static bool is_ours(const incoming *in)
@@ -251,7 +266,7 @@ static int judge(mp_connection *c, incoming *in, const mp__receipt *receipt)
     if (receipt->want == MP__WANT_SIZE || in->h.kind == WHOLE)
         return 0;
     if (in->h.kind == SPILLED)
-        return rest_new(&in->rest, c->fd);
+        return rest_new(c, &in->rest, true);
     int fd = mp__socket_peek_carried(c->fd);
     in->carried = fd < 0 ? -1 : fd;
     return fd < 0 ? fd : 0;
@@ -308,7 +323,7 @@ static ssize_t receive_locked(mp_connection *c, incoming *in, mp__receipt *recei
 /* Reads the rest of a message that was taken. */
 static int complete(const incoming *in, mp__receipt *receipt)
 {
-    int rc = mp__spill_read(in->rest->fd, (char *)receipt->buffer + in->in_packet,
+    int rc = mp__spill_read(in->rest->file.fd, (char *)receipt->buffer + in->in_packet,
                             in->h.length - in->in_packet);
     if (rc < 0 && receipt->want == MP__WANT_MEMORY)
         free(receipt->buffer);

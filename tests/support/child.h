@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,6 +71,17 @@ static inline void nap(double s)
     struct timespec t = {(time_t)s, (long)((s - (double)(time_t)s) * 1e9)};
     while (nanosleep(&t, &t) != 0 && errno == EINTR)
         continue;
+}
+
+/* Whether no pair of descriptors can be had, as a limit says: valgrind has one of its own. */
+static inline int descriptors_are_limited(void)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
+        return 1;
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
 }
 
 static inline int open_descriptors(void)
