@@ -8,8 +8,8 @@ SUPPORT_OBJ := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/support/*.c))
 TEST_FLAGS  := -Ilib -Itests -D_GNU_SOURCE -std=c11
 chosen       = $(if $(T),$(foreach t,$1,$(if $(findstring $(T),$(notdir $t)),$t)),$1)
 
-.PHONY: tests check check-unit check-asan check-ubsan check-san check-tsan check-valgrind \
-        check-install test-packages lint cppcheck tidy
+.PHONY: tests bench check check-unit check-asan check-ubsan check-san check-tsan \
+        check-valgrind check-install test-packages lint cppcheck tidy
 
 tests: $(TEST_BIN) $(O)/tests/runner ## the test programs
 
@@ -26,6 +26,16 @@ $(TEST_BIN): $(O)/tests/%: $(O)/obj/tests/%.o $(SUPPORT_OBJ) $(O)/lib/libmproc.a
 $(O)/tests/runner: tests/runner.c
 	@mkdir -p $(@D)
 	$(call run,CC)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -o $@ $<
+
+# Measurements: built, not run; each says at its top what it measures.
+BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*.c))
+
+bench: $(BENCH) ## the benchmarks, into $(O)/tests/bench
+
+$(BENCH): $(O)/tests/bench/%: tests/bench/%.c $(O)/lib/libmproc.a $(O)/.flags
+	@mkdir -p $(@D)
+	$(call run,CC)$(COMPILE) -D_GNU_SOURCE -MF $(O)/obj/tests/$*.d $(LDFLAGS) -o $@ $< \
+	    $(O)/lib/libmproc.a $(LDLIBS) $(PRIVATE_LIBS)
 
 test-packages:
 	@CC='$(CC)' tests/packages.sh libcmocka-dev
@@ -62,8 +72,8 @@ lint: $(O)/lib/libmproc.so $(O)/lib/libmproc.a ## layers, budgets, names, export
 
 cppcheck: ## static analysis by cppcheck
 	$(Q)cppcheck -q -j2 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	    --std=c11 -D_GNU_SOURCE -D__linux__ -Iinclude -Ilib --suppress=missingIncludeSystem \
-	    lib examples
+	    --std=c11 -D_GNU_SOURCE -D__linux__ -D'_Noreturn=__attribute__((noreturn))' -Iinclude -Ilib \
+	    --suppress=missingIncludeSystem lib examples
 
 tidy: ## static analysis by clang-tidy
 	$(Q)printf '%s\n' $(LIB_SRC) $(wildcard examples/*.c) | xargs -P2 -n1 sh -c \

@@ -10,7 +10,7 @@
 # The arena is as large as half of the memory, nearly all of it holes, which valgrind would fill by
 # looking for pointers there; it is never larger than the file size limit.
 set -u
-ulimit -S -f $((64 * 1024 * 2)) # 64 MiB
+ulimit -f $((64 * 1024 * 2)) # 64 MiB
 export MP_TEST_VALGRIND=1
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT

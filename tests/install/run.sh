@@ -42,13 +42,13 @@ use() {
     rm -rf "$work/examples"
     mkdir "$work/examples"
     cp examples/* "$work/examples"
-    "$MAKE" -s -C "$work/examples" CC="$CC"
-    expect "$("$O/examples/myfunc" 3 | sed 's/: [0-9]*$//')" \
-        sh -c "'$work/examples/myfunc' 3 | sed 's/: [0-9]*\$//'"
+    env -u MAKEFLAGS -u MFLAGS "$MAKE" -s -C "$work/examples" CC="$CC"
+    PACE=0 "$work/examples/process_pool" | grep -q '9604, 9801\]$'
+    echo "  the examples build, and process_pool runs"
     unset LD_LIBRARY_PATH
 }
 
-# round_trip NAME=VALUE ...: install, then uninstall, and nothing else than before is there.
+# After uninstall nothing is there but what was there before.
 listing() { (cd "$work/root" && find . | sort); }
 install() { "$MAKE" -s --no-print-directory O="$O" CC="$CC" install "$@" >/dev/null; }
 uninstall() {
