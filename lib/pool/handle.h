@@ -24,6 +24,7 @@ struct mp_pool {
     uint64_t orders;                  /* works submitted */
     mp__link results;                 /* that were not freed */
     mp__work *retired;                /* works whose results were freed, by `retired_next` */
+    mp__work **retired_end;           /* where the next one goes */
     bool over;                        /* no process is left, and everything is settled */
 };
 

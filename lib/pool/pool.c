@@ -260,6 +260,7 @@ int mp_pool_create(mp_pool **out, const mp_pool_options *options)
     pool->generation = mp__registry_generation();
     mp__guard_init(&pool->guard);
     mp__list_init(&pool->results);
+    pool->retired_end = &pool->retired;
     rc = make_control(pool, (uint32_t)o.processes);
     if (rc >= 0)
         rc = make_plan(pool, &o);

@@ -15,12 +15,24 @@
 
 #include <mproc/error.h>
 
-#define SWEEP_MOST 16 /* looked at per call, so that no call pays for many */
+/* Looked at per call, so that no call pays for many: more than a call adds. */
+#define SWEEP_MOST 16
+#define USED_MOST  4
 
 void mp__handle_retire(mp_pool *pool, mp__work *w)
 {
-    w->retired_next = pool->retired;
-    pool->retired = w;
+    w->retired_next = NULL;
+    *pool->retired_end = w;
+    pool->retired_end = &w->retired_next;
+}
+
+static mp__work *oldest_retired(mp_pool *pool)
+{
+    mp__work *w = pool->retired;
+    pool->retired = w->retired_next;
+    if (pool->retired == NULL)
+        pool->retired_end = &pool->retired;
+    return w;
 }
 
 static bool is_unused(const mp_pool *pool, const mp__work *w)
@@ -34,16 +46,17 @@ static bool is_unused(const mp_pool *pool, const mp__work *w)
     return true;
 }
 
+/* Those that are in use go to the end: a few that run for long do not hide the others. */
 void mp__handle_sweep(mp_pool *pool)
 {
-    mp__work **at = &pool->retired;
-    for (int i = 0; i < SWEEP_MOST && *at != NULL; i++) {
-        mp__work *w = *at;
+    int used = 0;
+    for (int i = 0; i < SWEEP_MOST && used < USED_MOST && pool->retired != NULL; i++) {
+        mp__work *w = oldest_retired(pool);
         if (is_unused(pool, w)) {
-            *at = w->retired_next;
             mp__work_free(w);
         } else {
-            at = &w->retired_next;
+            mp__handle_retire(pool, w);
+            used++;
         }
     }
 }
