@@ -189,15 +189,20 @@ int mp__result_await(mp_result *r, mp__deadline until)
 
 /* ---- outcome ---- */
 
+/* A cancellation that has stopped the work writes its failures under the guard, and a worker may
+ * mark it done meanwhile: who has seen that waits for the rest. */
+static void let_canceler_finish(const mp_result *r)
+{
+    if (r->pool != NULL) {
+        mp__guard_lock(&r->pool->guard);
+        mp__guard_unlock(&r->pool->guard);
+    }
+}
+
 int mp__result_code(const mp_result *r, uint64_t *index)
 {
-    /* A cancellation that has stopped the work writes its failures under the guard. */
-    if (r->pool != NULL)
-        mp__guard_lock(&r->pool->guard);
-    int code = mp__work_code(r->work, index);
-    if (r->pool != NULL)
-        mp__guard_unlock(&r->pool->guard);
-    return code;
+    let_canceler_finish(r);
+    return mp__work_code(r->work, index);
 }
 
 static void copy_out(const mp_result *r, void *to)
@@ -236,6 +241,7 @@ static void deliver(mp_result *r)
     if (r->delivered)
         return;
     r->delivered = true;
+    let_canceler_finish(r);
     show_progress(r);
     copy_out(r, r->job.out);
     copy_errors(r, r->job.errors);
