@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pool/control.h"
 
+#include <mproc/shared.h>
+
 bool mp__pool_enter(mp__pool_control *c, enum mp__pool_phase phase)
 {
     uint32_t now = mp__load_acquire(&c->phase);
@@ -11,6 +13,13 @@ bool mp__pool_enter(mp__pool_control *c, enum mp__pool_phase phase)
             return true;
         }
     return false;
+}
+
+void mp__pool_blame(mp__pool_control *c, mp__failure *failure)
+{
+    mp__failure *none = NULL;
+    if (!mp__cas_release(&c->failure, &none, failure)) /* pairs with the program's load */
+        mp_shared_free(failure);
 }
 
 void mp__life_hold(mp__robust *life)

@@ -40,8 +40,9 @@
 typedef struct place {
     mp__child child; /* pid 0: none */
     mp__lifeline line;
-    bool killed;      /* by us, because of its time limit */
-    uint64_t expired; /* the item whose time was up */
+    bool ready;      /* has been seen to take work */
+    bool killed;     /* by us */
+    int64_t expired; /* the deadline for which; -1: for none */
 } place;
 
 typedef struct supervisor {
@@ -57,44 +58,9 @@ typedef struct supervisor {
     bool timing;     /* items with a time limit may be running */
 } supervisor;
 
-static int fork_worker(supervisor *sv, uint32_t slot)
-{
-    place *p = &sv->places[slot];
-    mp__slot *s = &sv->control->slot[slot];
-    int rc = mp__lifeline_prepare(&p->line);
-    if (rc < 0)
-        return rc;
-    pid_t supervisor_pid = mp__process_id();
-    mp__store_relaxed(&s->state, MP__SLOT_STARTING);
-    rc = mp__child_fork(&p->child);
-    if (rc == 0) {
-        mp__lifeline_arm(&p->line, supervisor_pid);
-        mp__worker_run(sv->plan, slot, sv->forked + 1);
-    }
-    if (rc > 0)
-        rc = mp__child_watch(&p->child);
-    mp__lifeline_sent(&p->line);
-    if (rc < 0) {
-        if (p->child.pid != 0) { /* it has done nothing yet that could be lost */
-            mp__child_signal(&p->child, SIGKILL);
-            mp__child_abandon(&p->child);
-        }
-        p->child.pid = 0;
-        mp__lifeline_drop(&p->line);
-        mp__store_relaxed(&s->state, MP__SLOT_VACANT);
-        return rc;
-    }
-    sv->forked++;
-    p->killed = false;
-    mp__store_relaxed(&s->pid, p->child.pid);
-    return 0;
-}
-
 static void fail_pool(supervisor *sv, const char *text)
 {
-    mp__failure *f = mp__failure_create(MP_ETASK, 0, text);
-    if (f != NULL)
-        mp__store_release(&sv->control->failure, f); /* pairs with the program's load */
+    mp__pool_blame(sv->control, mp__failure_create(MP_ETASK, 0, text));
     mp__pool_enter(sv->control, MP__POOL_FAILED);
 }
 
@@ -120,9 +86,8 @@ static mp__failure *describe(int code, int pid, int exitcode)
 /* The item that a dead worker was running: true if it is settled, false if it shall run again. */
 static bool settle_item(const place *p, mp__slot *s, mp__work *w, uint64_t item, int exitcode)
 {
-    bool in_time = p->killed && p->expired != item;
-    if (in_time) /* its predecessor had ended just before we struck */
-        return false;
+    if (p->killed && p->expired != mp__load_relaxed(&s->deadline))
+        return false; /* its predecessor had ended just before we struck */
     int code = p->killed ? MP_ETASKTIMEOUT : MP_ECRASHED;
     uint32_t attempts = mp__load_relaxed(&s->attempts);
     if (code == MP_ECRASHED && attempts < w->retries) {
@@ -158,9 +123,7 @@ static void judge_start(supervisor *sv, enum mp__slot_state state)
 {
     if (state == MP__SLOT_FAILING)
         mp__pool_enter(sv->control, MP__POOL_FAILED);
-    else if (state != MP__SLOT_STARTING)
-        sv->start_deaths = 0;
-    else if (++sv->start_deaths >= START_DEATHS_MOST)
+    else if (state == MP__SLOT_STARTING && ++sv->start_deaths >= START_DEATHS_MOST)
         fail_pool(sv, "the workers die before they are ready");
 }
 
@@ -178,10 +141,67 @@ static void bury(supervisor *sv, uint32_t slot, int exitcode)
     mp__store_relaxed(&s->state, MP__SLOT_VACANT);
 }
 
+/* A worker that cannot be watched: it may have begun to work, and what it was running runs again. */
+static void give_up(supervisor *sv, uint32_t slot)
+{
+    place *p = &sv->places[slot];
+    p->child.has_pidfd = false; /* by its id, which nobody but us can free */
+    mp__child_signal(&p->child, SIGKILL);
+    mp__child_abandon(&p->child);
+    p->killed = true;
+    p->expired = -1; /* no deadline */
+    settle(sv, slot, -SIGKILL);
+}
+
+static int fork_worker(supervisor *sv, uint32_t slot)
+{
+    place *p = &sv->places[slot];
+    mp__slot *s = &sv->control->slot[slot];
+    int rc = mp__lifeline_prepare(&p->line);
+    if (rc < 0)
+        return rc;
+    pid_t supervisor_pid = mp__process_id();
+    p->ready = p->killed = false;
+    mp__store_relaxed(&s->state, MP__SLOT_STARTING);
+    rc = mp__child_fork(&p->child);
+    if (rc == 0) {
+        mp__lifeline_arm(&p->line, supervisor_pid);
+        mp__worker_run(sv->plan, slot, sv->forked + 1);
+    }
+    if (rc > 0)
+        rc = mp__child_watch(&p->child);
+    mp__lifeline_sent(&p->line);
+    if (rc < 0) {
+        if (p->child.pid != 0)
+            give_up(sv, slot);
+        p->child.pid = 0;
+        mp__lifeline_drop(&p->line);
+        mp__store_relaxed(&s->state, MP__SLOT_VACANT);
+        return rc;
+    }
+    sv->forked++;
+    mp__store_relaxed(&s->pid, p->child.pid);
+    return 0;
+}
+
+/* A worker that got ready ends a row of deaths before that. */
+static void note_ready(supervisor *sv)
+{
+    for (uint32_t i = 0; i < sv->control->slots; i++) {
+        place *p = &sv->places[i];
+        uint32_t state = mp__load_acquire(&sv->control->slot[i].state);
+        if (p->child.pid == 0 || p->ready || state < MP__SLOT_READY)
+            continue;
+        p->ready = true;
+        sv->start_deaths = 0;
+    }
+}
+
 /* Buries who has died; returns how many live. */
 static uint32_t look_after_workers(supervisor *sv)
 {
     uint32_t alive = 0;
+    note_ready(sv);
     for (uint32_t i = 0; i < sv->control->slots; i++) {
         if (sv->places[i].child.pid == 0)
             continue;
@@ -232,7 +252,7 @@ static void enforce_limits(supervisor *sv)
             mp__load_acquire(&s->item) != item)
             continue;
         p->killed = true;
-        p->expired = item >> 1;
+        p->expired = deadline;
         mp__child_signal(&p->child, SIGKILL);
     }
 }

@@ -29,6 +29,7 @@ typedef struct worker {
     uint32_t number; /* of the slot */
     uint64_t items;  /* that it may run before it is replaced; 0: no limit */
     uint64_t ran;
+    uint64_t generation; /* of this process */
 } worker;
 
 /* The process objects that tasks see. */
@@ -53,27 +54,33 @@ static void introduce(const worker *me, unsigned number)
 
 static void fail_item(mp__work *w, uint64_t index, int code)
 {
-    bool wanted = w->all_failures;
     uint64_t lowest;
-    if (mp__work_code(w, &lowest) == 0 || index < lowest)
-        wanted = true;
-    mp__failure *f = NULL;
-    if (wanted)
-        f = mp__failure_create(MP_ETASK, mp__process_id(), mp__failure_text());
-    if (f != NULL)
+    bool wanted = w->all_failures || mp__work_code(w, &lowest) == 0 || index < lowest;
+    mp__failure *f =
+        wanted ? mp__failure_create(MP_ETASK, mp__process_id(), mp__failure_text()) : NULL;
+    if (f != NULL) {
         f->task_code = code;
+        if (f->text[0] == '\0')
+            snprintf(f->text, sizeof f->text, "the task returned %d", code);
+    }
     mp__work_fail(w, index, MP_ETASK, f);
 }
 
 static void run_item(worker *me, mp__work *w, uint64_t index)
 {
     mp__slot *s = me->slot;
-    mp__store_relaxed(&s->deadline, w->limit != 0 ? mp__now() + w->limit : 0);
+    if (w->limit != 0) { /* a deadline is never beside another item that is marked */
+        mp__store_release(&s->item, index << 1);
+        mp__store_relaxed(&s->deadline, mp__now() + w->limit);
+    }
     mp__store_release(&s->item, index << 1 | 1); /* after the output of the item before */
     mp__failure_begin();
     const void *in = w->in_size != 0 ? w->in + index * w->in_size : NULL;
     void *out = w->out_size != 0 ? w->out + index * w->out_size : NULL;
     int code = w->task(in, out, w->context);
+    if (mp__registry_generation() != me->generation)
+        mp__child_leave(
+            EXIT_FAILURE); /* a child that the task has forked, and that came back here */
     if (mp__failure_end(&code))
         fail_item(w, index, code);
     me->ran++;
@@ -141,8 +148,7 @@ static void fail_pool(worker *me, int code)
         f->task_code = code;
         if (mp__failure_text()[0] != '\0')
             snprintf(f->text, sizeof f->text, "the initializer failed: %.200s", mp__failure_text());
-        f->next = NULL;
-        mp__store_release(&me->control->failure, f); /* pairs with the program's load */
+        mp__pool_blame(me->control, f);
     }
     mp__store_release(&me->slot->state, MP__SLOT_FAILING);
     exit(EXIT_FAILURE);
@@ -165,6 +171,7 @@ _Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, unsigned
                  .control = plan->control,
                  .slot = &plan->control->slot[slot],
                  .number = slot,
+                 .generation = mp__registry_generation(),
                  .items = (uint64_t)plan->options.max_tasks_per_child};
     mp__life_hold(&me.slot->life);
     mp__fence_seq(); /* pairs with mp__handle_settle(): it sees this life, or we see that end */
