@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Forked children of tests: they run one function, whose result is their exit status (0: all is well),
- * and never a test's asserts. CHECK() in such a function says where it failed. */
+/* Forked children of tests: they run one function, whose result is their exit status (0: all is
+ * well), and never a test's asserts. CHECK() in such a function says where it failed. */
 #ifndef MPROC_TESTS_CHILD_H
 #define MPROC_TESTS_CHILD_H
 

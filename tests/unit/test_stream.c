@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes that cannot be asked not to block (kernels without RWF_NOWAIT for pipes): nothing blocks. */
+/* Pipes that cannot be asked not to block, as on kernels without RWF_NOWAIT for pipes. */
 #include "os/stream.h"
 
 #include "support/child.h"
