@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The reference: HTML from the headers and the texts. A warning is an error.
 
-DOCS_INPUT := include $(wildcard README.md CHANGELOG.md CONTRIBUTING.md docs/*.md)
+DOCS_INPUT := include $(wildcard README.md docs/from-python.md docs/examples.md docs/design.md \
+    docs/decisions.md CONTRIBUTING.md CHANGELOG.md)
 
 .PHONY: docs
 docs: ## the manual as HTML, into $(O)/docs
