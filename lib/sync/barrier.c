@@ -41,7 +41,8 @@
 
 #define BARRIER_MAGIC 0x62617272u
 
-enum { PENDING, RELEASED, BROKEN };
+enum { PENDING, RELEASED, BROKEN }; /* what became of a party */
+enum { RELEASE = 1, BREAK, RESET }; /* how a round ends */
 
 typedef struct slot {
     mp__robust life; /* held by the party from its arrival until it has left */
@@ -58,7 +59,7 @@ typedef struct barrier_body {
     _Atomic uint32_t state;   /* generation << 1, and whether it is broken */
     _Atomic uint32_t asleep;  /* somebody may sleep on state */
     _Atomic uint32_t arrived; /* slots taken in this round */
-    uint32_t releasing;       /* all have arrived and shall go on */
+    uint32_t ending;          /* how a round is being ended; 0: it is not */
     mp__waitword vacated;     /* slots becoming free */
     slot *slots;              /* 2 * parties; at the same address in every process */
     int (*action)(void *);
@@ -95,17 +96,22 @@ static slot *row_of(barrier_body *b, uint32_t state)
     return b->slots + (state >> 1) % 2 * b->parties;
 }
 
-/* With the lock held: ends the round. The wake follows after the unlock. */
-static void end_round(barrier_body *b, uint32_t outcome, bool broken)
+/* With the lock held: ends the round. The wake follows after the unlock. Whoever finds it begun begins
+ * anew, which does no harm at any step: once state has moved nobody has arrived in the new round. */
+static void end_round(barrier_body *b, uint32_t how)
 {
+    b->ending = how;
+    mp__fence_compiler();
     uint32_t state = mp__load_relaxed(&b->state);
     slot *row = row_of(b, state);
     for (uint32_t i = 0; i < mp__load_relaxed(&b->arrived); i++)
-        mp__store_relaxed(&row[i].outcome, outcome);
+        mp__store_relaxed(&row[i].outcome, how == RELEASE ? RELEASED : BROKEN);
+    mp__fence_compiler();
     mp__store_relaxed(&b->arrived, 0);
     /* Publishes the outcomes; pairs with the loads of state in look() and wait_for_round(). */
-    mp__store_seq(&b->state, ((state & ~1u) + 2) | (broken ? 1 : 0));
-    b->releasing = 0;
+    mp__store_seq(&b->state, ((state & ~1u) + 2) | (how == BREAK ? 1 : 0));
+    mp__fence_compiler();
+    b->ending = 0;
 }
 
 static void wake_all(barrier_body *b)
@@ -118,10 +124,10 @@ static void lock(barrier_body *b)
 {
     if (!mp__mutex_lock(&b->lock))
         return;
-    if (b->releasing)
-        end_round(b, RELEASED, false);
+    if (b->ending != 0)
+        end_round(b, b->ending);
     else if (mp__load_relaxed(&b->arrived) > 0)
-        end_round(b, BROKEN, true);
+        end_round(b, BREAK);
 }
 
 static void unlock_and_wake(barrier_body *b)
@@ -135,7 +141,7 @@ static void break_round(barrier_body *b, uint32_t state)
 {
     lock(b);
     if (mp__load_relaxed(&b->state) == state)
-        end_round(b, BROKEN, true);
+        end_round(b, BREAK);
     unlock_and_wake(b);
 }
 
@@ -209,6 +215,7 @@ static void sleep_once(const arrival *me, mp__deadline until)
         watches[n++] = (mp__watch){word, mp__load_relaxed(word)};
     }
     mp__store_seq(&me->b->asleep, 1); /* pairs with wake_all() */
+    mp__fence_seq();                  /* before the look, which is but an acquire load */
     if (!look(me)) /* also after the neighbours' words were read: a death since then differs */
         mp__sleep_any(watches, n, mp__deadline_look_again(until));
 }
@@ -229,6 +236,15 @@ static int wait_for_round(const arrival *me, mp__deadline until)
     return 0;
 }
 
+/* With the lock held: whether one of the slots [from, to) has lost its party. */
+static bool any_dead(const slot *row, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++)
+        if (looks_dead(&row[i]))
+            return true;
+    return false;
+}
+
 /* The last to arrive: runs the action, and lets all go on. Called, and returns, with the lock. */
 static void complete(const arrival *me)
 {
@@ -241,9 +257,8 @@ static void complete(const arrival *me)
     }
     if (mp__load_relaxed(&b->state) != me->state)
         return; /* broken or reset meanwhile */
-    b->releasing = rc >= 0;
-    mp__fence_compiler();
-    end_round(b, rc >= 0 ? RELEASED : BROKEN, rc < 0);
+    /* All must be there: a neighbour may be stopped, or not have looked yet. */
+    end_round(b, rc >= 0 && !any_dead(me->row, 0, me->index) ? RELEASE : BREAK);
 }
 
 /* With the lock held: waits, without it, for what keeps this party from arriving: a round that is
@@ -275,8 +290,10 @@ static int arrive(barrier_body *b, arrival *me, mp__deadline until)
         me->row = row_of(b, me->state);
         if (is_broken(me->state))
             rc = MP_EBROKEN;
-        if (rc == MP_ETIMEDOUT) {
-            end_round(b, BROKEN, true);
+        /* The party before this one may have had no neighbour to see its death. */
+        uint32_t before = me->index > 0 ? me->index - 1 : 0;
+        if (rc == MP_ETIMEDOUT || (rc == 0 && any_dead(me->row, before, me->index))) {
+            end_round(b, BREAK);
             rc = MP_EBROKEN;
         }
         if (rc < 0) {
@@ -332,7 +349,7 @@ int mp_barrier_abort(mp_barrier *barrier)
     if (b == NULL)
         return MP_EINVAL;
     lock(b);
-    end_round(b, BROKEN, true);
+    end_round(b, BREAK);
     unlock_and_wake(b);
     return 0;
 }
@@ -343,7 +360,7 @@ int mp_barrier_reset(mp_barrier *barrier)
     if (b == NULL)
         return MP_EINVAL;
     lock(b);
-    end_round(b, BROKEN, false);
+    end_round(b, RESET);
     unlock_and_wake(b);
     return 0;
 }
