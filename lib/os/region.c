@@ -64,14 +64,18 @@ static void *map_somewhere(size_t size, int fd)
     return base;
 }
 
+static size_t whole_pages(size_t size)
+{
+    return size & ~(mp__region_page_size() - 1);
+}
+
 /* A file may not grow past the file size limit, and trying raises SIGXFSZ. */
 static size_t within_file_limit(size_t size)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        while (size > limit.rlim_cur)
-            size /= 2;
-    return size;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur)
+        size = limit.rlim_cur;
+    return whole_pages(size);
 }
 
 static void *try_size(size_t size, int *cause)
@@ -98,7 +102,7 @@ int mp__region_reserve(void **base, size_t *size, size_t least)
     int cause = ENOMEM;
     void *region = MAP_FAILED;
     size_t n = within_file_limit(*size);
-    for (; n >= least && region == MAP_FAILED; n /= 2) {
+    for (; n >= least && region == MAP_FAILED; n = whole_pages(n / 2)) {
         region = try_size(n, &cause);
         if (region != MAP_FAILED) {
             *base = region;
