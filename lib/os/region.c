@@ -20,11 +20,11 @@
 #endif
 
 /* Where nothing lives: between a program's heap and its libraries, also under AddressSanitizer and
- * valgrind. A fixed address lets a future spawned process map the region at the same place. */
+ * valgrind; the last two where addresses have but 39 bits, as on small aarch64 machines. A fixed
+ * address lets a future spawned process map the region at the same place. */
 static const uintptr_t candidates[] = {
-    (uintptr_t)0x200000000000,
-    (uintptr_t)0x600000000000,
-    (uintptr_t)0x100000000000,
+    (uintptr_t)0x200000000000, (uintptr_t)0x600000000000, (uintptr_t)0x100000000000,
+    (uintptr_t)0x2000000000,   (uintptr_t)0x1000000000,
 };
 
 #if defined(__SANITIZE_THREAD__)
@@ -56,11 +56,9 @@ static void *map_somewhere(size_t size, int fd)
     if (SANITIZES_THREADS)
         return map_at(0, size, fd);
     void *base = MAP_FAILED;
-    for (size_t i = 0; i < sizeof candidates / sizeof *candidates && base == MAP_FAILED; i++) {
+    /* ENOMEM may mean too large, or an address that this machine does not have. */
+    for (size_t i = 0; i < sizeof candidates / sizeof *candidates && base == MAP_FAILED; i++)
         base = map_at(candidates[i], size, fd);
-        if (base == MAP_FAILED && errno != EEXIST && errno != EINVAL)
-            break; /* too large: another address does not help */
-    }
     return base;
 }
 
