@@ -161,7 +161,8 @@ static int wait_for_start(mp_pool *pool)
         if (mp__pool_phase_of(c) != MP__POOL_STARTING) /* the code was stored before that */
             return mp__load_relaxed(&c->start_code);
         if (mp__servant_wait(&pool->servant, MP__AT_ONCE) == 0)
-            return mp__pool_phase_of(c) == MP__POOL_RUNNING ? 0 : MP_ECRASHED;
+            return mp__pool_phase_of(c) != MP__POOL_STARTING ? mp__load_relaxed(&c->start_code)
+                                                             : MP_ECRASHED;
         mp__futex_wait(&c->changed.word, ticket, mp__deadline_look_again(MP__NEVER));
     }
 }
