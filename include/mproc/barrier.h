@@ -16,7 +16,10 @@
  *
  *  **When a party dies** (its process, or its thread) after it has arrived, the barrier breaks for
  *  the others at once: they get #MP_EBROKEN (on Linux before 5.16 within 100 ms). A party that dies
- *  before it arrives is not noticed: use a timeout.
+ *  before it arrives is not noticed: use a timeout. One that is stopped (SIGSTOP) within the few
+ *  instructions in which it holds the barrier's internal lock delays the others until it goes on.
+ *
+ *  See @ref example_barrier "an example".
  *  @{ */
 
 /** A barrier. Its bytes are private; they are shared between processes and never copied. */

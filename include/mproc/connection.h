@@ -21,6 +21,8 @@
  *  So every process closes the ends that it does not use. A sender then gets #MP_EPIPE; no signal
  *  is raised. A message that was being received by a process that is killed stays or is gone, never
  *  half there.
+ *
+ *  See @ref example_pipe "an example".
  *  @{ */
 
 /** One end of a channel. */
@@ -89,7 +91,7 @@ MP_API int mp_connection_send(mp_connection *c, const void *data, size_t length,
  *         end, or the next message carries a descriptor; #MP_EINVAL: c is NULL, buffer is NULL with
  *         a capacity, timeout is NaN; #MP_EINTR; #MP_EPIPE: the stream ended inside a message
  *         (plain frames only); #MP_ESYS(EMFILE): a large message needs a spare descriptor, and
- *         stays
+ *         stays; #MP_EAGAIN: at a try, other receivers on this end were busy for 1 ms
  */
 MP_API ssize_t mp_connection_recv(mp_connection *c, void *buffer, size_t capacity, double timeout);
 

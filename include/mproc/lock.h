@@ -17,6 +17,8 @@
  *
  *  **When the owner dies** (its process, or only its thread) the next to acquire gets the lock and
  *  is told so once, by #MP_OWNERDEAD. A stopped owner (SIGSTOP) keeps others waiting.
+ *
+ *  See @ref example_barrier "an example".
  *  @{ */
 
 /** A lock. Its bytes are private; they are shared between processes and never copied. */

@@ -21,7 +21,11 @@
  *  **When a worker dies** its item alone is #MP_ECRASHED (or runs again, see `.retries`), the
  *  worker is replaced and the rest goes on. **When the supervisor is killed** all workers die with
  *  it, what was not settled is #MP_ECRASHED, and later calls are #MP_ESTATE. **When the program
- *  ends**, in whatever way, supervisor and workers and all their children end with it.
+ *  ends**, in whatever way, supervisor and workers end with it, and the processes that workers have
+ *  started through this library. An item that is #MP_ECRASHED, or runs again, may have had its
+ *  effects: nobody knows how far it came.
+ *
+ *  See @ref example_pool "an example".
  *  @{ */
 
 /** Worker processes and the work they were given. */
@@ -67,7 +71,8 @@ typedef struct mp_job {
                             memory (then they must live until the work is done), else copied. */
     size_t in_size;    /**< Bytes of one input. */
     void *out;         /**< Where count outputs go, or NULL; written in place by the workers if it
-                            lies in shared memory, else when the work is waited for. */
+                            lies in shared memory (then it must live until the work is done, also
+                            after a deadline), else when the work is waited for. */
     size_t out_size;   /**< Bytes of one output. */
     size_t count;      /**< How many items; 0 succeeds at once. */
     size_t chunksize;  /**< How many items a worker takes at once; not given: chosen. */
@@ -91,7 +96,8 @@ MP_BEGIN_DECLS
  * @param options see #mp_pool_options, or NULL
  * @return 0; #MP_EINVAL: out is NULL, processes < 0 or more than 4096, a negative or NaN number, a
  *         descriptor in keep that is not open, an option that is unknown or not in this release;
- *         #MP_ESYS(EAGAIN): no more processes; #MP_ESYS(EMFILE): no more descriptors; #MP_ENOMEM
+ *         #MP_ESYS(EAGAIN): no more processes; #MP_ESYS(EMFILE): no more descriptors; #MP_ENOMEM;
+ *         #MP_ECRASHED: the supervisor was killed at once; or a code of mp_init()
  */
 MP_API int mp_pool_create(mp_pool **out, const mp_pool_options *options);
 

@@ -30,6 +30,8 @@
  *  waits for children that are not its own. A program that ignores SIGCHLD or calls wait() itself
  *  disturbs nothing; the exit code then comes from the kernel's or the child's own record, else it
  *  is #MP_EXITCODE_UNKNOWN.
+ *
+ *  See @ref example_process "examples".
  *  @{ */
 
 /** The exit code of a process that has not ended. */
@@ -83,7 +85,8 @@ MP_BEGIN_DECLS
  * @param[out] out the new process, NULL on failure; owed to mp_process_free()
  * @param options see #mp_process_options; NULL for a process that does nothing
  * @return 0; #MP_EINVAL: out is NULL, an unknown option or value, a subclass without run or name,
- *         target and subclass both given, init without subclass; #MP_ENOMEM
+ *         target and subclass both given, an argument without target, bytes without an address,
+ *         init without subclass; #MP_ENOMEM
  */
 MP_API int mp_process_create(mp_process **out, const mp_process_options *options);
 

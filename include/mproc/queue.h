@@ -20,7 +20,9 @@
  *  message stays or went with the process. Nobody is blocked, nothing is torn. A queue has no fixed
  *  peer, so a get whose producers have all died ends by its deadline. A process that is stopped
  *  (SIGSTOP) within the few instructions in which it holds an internal lock delays the others until
- *  their deadlines.
+ *  their deadlines; if the lock is the allocator's, which large messages need, until it goes on.
+ *
+ *  See @ref example_queue "an example".
  *  @{ */
 
 /** A queue, in shared memory. */
@@ -75,7 +77,8 @@ MP_API void mp_queue_free(mp_queue *q);
  * @param timeout seconds
  * @return 0; #MP_EFULL: full until the deadline; #MP_ECLOSED; #MP_EMSGSIZE: more than the queue's
  *         capacity; #MP_EINVAL: no queue, data is NULL with a length, timeout is NaN; #MP_ENOMEM;
- *         #MP_EAGAIN: an internal lock was busy at a try; #MP_EINTR
+ *         #MP_EAGAIN: an internal lock was busy for 1 ms at a try, or, held by a process that is
+ *         stopped, until the deadline; #MP_EINTR
  */
 MP_API int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout);
 
@@ -90,8 +93,8 @@ MP_API int mp_queue_put(mp_queue *q, const void *data, size_t length, double tim
  * @param timeout seconds
  * @return the message's length, which may be 0; #MP_EEMPTY: empty until the deadline; #MP_EMSGSIZE:
  *         it does not fit, and stays; #MP_ECLOSED: closed, and nothing is left; #MP_EINVAL: no
- *         queue, buffer is NULL with a capacity, timeout is NaN; #MP_EAGAIN: an internal lock was
- *         busy at a try; #MP_EINTR
+ *         queue, buffer is NULL with a capacity, timeout is NaN; #MP_EAGAIN: as
+ *         mp_queue_put(); #MP_EINTR
  */
 MP_API ssize_t mp_queue_get(mp_queue *q, void *buffer, size_t capacity, double timeout);
 

@@ -86,7 +86,8 @@ MP_API int mp_result_cancel(mp_result *r);
  *
  * @param r a result
  * @param[out] error filled if something failed
- * @return 1: filled; 0: nothing failed; #MP_ESTATE: not done yet; #MP_EINVAL: NULL
+ * @return 1: filled; 0: nothing failed; #MP_ESTATE: not done yet, or submitted by another process;
+ *         #MP_EINVAL: NULL
  */
 MP_API int mp_result_error(const mp_result *r, mp_task_error *error);
 

@@ -14,8 +14,11 @@
  *  A block is usable, at the same address, by every process of the family, also by those that
  *  started before the call; so pointers to blocks can be put into blocks, sent through queues and
  *  handed to older processes. Its pages are real when it is handed out: a limit is #MP_ENOMEM here,
- *  never a SIGBUS later. A process that dies inside one of these functions leaks at most the block
- *  in flight, and blocks nobody.
+ *  never a SIGBUS later (before Linux 5.14 memory that the system refuses is a SIGBUS here).
+ *
+ *  **When a process dies** inside one of these functions at most the block in flight is lost, and
+ *  nobody is blocked. One that is stopped (SIGSTOP) while it holds the allocator's lock keeps others
+ *  waiting until it goes on.
  *  @{ */
 
 MP_BEGIN_DECLS
