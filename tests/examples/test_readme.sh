@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The README's program compiles without a warning and prints what the README says, and no text links
+# to a file that is not there.
+set -u
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$SRC" || exit 1
+CC=${CC:-cc}
+status=0
+
+fail() {
+    echo "$*"
+    status=1
+}
+
+# shellcheck disable=SC2016 # the quotes are the text's
+sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' >"$work/program.c"
+printed=$(sed -n 's/^It prints \([0-9]*\)\..*/\1/p' README.md)
+# shellcheck disable=SC2086 # flags are words
+if ! "$CC" -Iinclude -Wall -Wextra -Wpedantic -Werror ${CFLAGS-} -o "$work/program" \
+    "$work/program.c" "$O/lib/libmproc.a" ${LDFLAGS-} -pthread -ldl -lrt; then
+    fail "the README's program does not compile"
+elif [ "$("$work/program")" != "$printed" ] || [ -z "$printed" ]; then
+    fail "the README's program does not print what the README says"
+fi
+
+# links FILE: the targets of its links to files.
+links() {
+    grep -o '\]([^)]*)' "$1" | sed 's/^](//; s/)$//; s/#.*//' | grep -v '^https*:' | grep .
+}
+
+for text in *.md docs/*.md examples/*.md; do
+    for target in $(links "$text"); do
+        [ -e "$(dirname "$text")/$target" ] || fail "$text links to $target, which is not there"
+    done
+done
+exit $status
