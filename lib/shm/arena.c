@@ -11,9 +11,6 @@
 #include <mproc/defs.h>
 #include <mproc/error.h>
 
-#define ARENA_MAGIC  UINT64_C(0x6d70726f63617265)
-#define ARENA_LAYOUT 1
-
 /* Less than this is of no use; more than 2^29 chunks a descriptor cannot count. */
 #define SMALLEST ((size_t)1 << 20)
 #define LARGEST  (MP__CHUNK_SIZE << 29)
@@ -54,12 +51,12 @@ static int lay_out(char *base, size_t size)
     chunks = (size - data) / MP__CHUNK_SIZE;
     if (chunks < 1)
         return MP_ENOMEM;
-    a->layout = ARENA_LAYOUT;
+    a->layout = MP__ARENA_LAYOUT;
     a->size = size;
     a->chunks = (uint32_t)chunks;
     a->table = (_Atomic uint32_t *)(void *)(base + table);
     a->data = base + data;
-    a->magic = ARENA_MAGIC;
+    a->magic = MP__ARENA_MAGIC;
     return 0;
 }
 

@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 
+#define MP__ARENA_MAGIC  UINT64_C(0x6d70726f63617265)
+#define MP__ARENA_LAYOUT 1
+
 #define MP__CHUNK_SIZE   ((size_t)64 << 10)
 #define MP__SIZE_CLASSES 40 /* see shm/span.c */
 #define MP__SHARDS       4  /* spans in use per class, chosen by thread */
@@ -52,7 +55,7 @@ typedef struct mp__arena {
     _Atomic uint32_t top;                            /* chunks from here on were never used */
     uint32_t table_backed;                           /* descriptors whose page is populated */
     _Atomic uint32_t search;                         /* no free chunk below; a hint */
-    uint32_t retained;                               /* free chunks that are backed */
+    _Atomic uint32_t retained;                       /* free chunks that are backed */
     _Atomic uint32_t class_search[MP__SIZE_CLASSES]; /* no room in this class below; a hint */
     /* The span that a shard allocates from, as chunk number + 1. */
     _Atomic uint32_t current[MP__SHARDS][MP__SIZE_CLASSES];

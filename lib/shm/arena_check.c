@@ -25,6 +25,8 @@ static const char *check_span(const mp__arena *a, uint32_t head, uint32_t descri
         return "a span of no known size class";
     const mp__span *span = (const mp__span *)(const void *)mp__chunk_address(a, head);
     size_t bytes = mp__span_chunks((unsigned)class) * MP__CHUNK_SIZE;
+    if (span->magic != MP__SPAN_MAGIC)
+        return "a span's header is written over";
     if (span->block_size != mp__span_block_size((unsigned)class))
         return "a span's block size is not its class's";
     if (span->blocks == 0 || span->first + (size_t)span->blocks * span->block_size > bytes)
@@ -36,6 +38,19 @@ static const char *check_span(const mp__arena *a, uint32_t head, uint32_t descri
         if ((mp__load_relaxed(&span->taken[span->blocks / 64]) & beyond) != beyond)
             return "a span offers a block beyond its end";
     }
+    return NULL;
+}
+
+/* Before anything is followed that the header says. */
+static const char *check_header(const mp__arena *a)
+{
+    const char *base = (const char *)a, *table = (const char *)a->table;
+    if (a->magic != MP__ARENA_MAGIC || a->layout != MP__ARENA_LAYOUT)
+        return "the header is written over";
+    if (table < base + sizeof *a || table > a->data || a->data > base + a->size ||
+        a->chunks > (size_t)(base + a->size - a->data) / MP__CHUNK_SIZE ||
+        a->chunks > (size_t)(a->data - table) / sizeof *a->table)
+        return "the header's table and chunks are not where they can be";
     return NULL;
 }
 
@@ -69,7 +84,9 @@ static const char *check_table(const mp__arena *a)
             return problem;
         i += (uint32_t)count;
     }
-    return retained == a->retained ? NULL : "the count of populated free chunks is wrong";
+    return retained == mp__load_relaxed(&a->retained)
+               ? NULL
+               : "the count of populated free chunks is wrong";
 }
 
 int mp_shared_check(const char **problem)
@@ -80,9 +97,12 @@ int mp_shared_check(const char **problem)
     if (rc < 0)
         return rc;
     mp__arena *a = mp__arena_get();
-    mp__chunk_lock(a);
-    const char *found = check_table(a);
-    mp__chunk_unlock(a);
+    const char *found = check_header(a);
+    if (found == NULL) {
+        mp__chunk_lock(a);
+        found = check_table(a);
+        mp__chunk_unlock(a);
+    }
     if (problem != NULL)
         *problem = found;
     return found == NULL ? 0 : MP_EBROKEN;

@@ -55,7 +55,7 @@ static void repair(mp__arena *a)
             break;
         }
     }
-    a->retained = retained;
+    mp__store_relaxed(&a->retained, retained);
     mp__store_relaxed(&a->search, 0);
 }
 
@@ -127,7 +127,7 @@ int mp__chunk_claim(mp__arena *a, uint32_t count, uint32_t *first, bool *backed)
     *backed = true;
     for (uint32_t i = 0; i < count; i++) {
         bool here = (mp__load_relaxed(&a->table[start + i]) & MP__CHUNK_MARK) != 0;
-        a->retained -= here;
+        mp__sub_relaxed(&a->retained, here);
         *backed = *backed && here;
         mp__store_relaxed(&a->table[start + i], mp__chunk_make(MP__CHUNK_TAIL, i));
     }
@@ -140,7 +140,7 @@ void mp__chunk_release(mp__arena *a, uint32_t first, uint32_t count, bool backed
     uint32_t free = mp__chunk_make(MP__CHUNK_FREE, 0) | (backed ? MP__CHUNK_MARK : 0);
     for (uint32_t i = 0; i < count; i++)
         mp__store_relaxed(&a->table[first + i], free);
-    a->retained += backed ? count : 0;
+    mp__add_relaxed(&a->retained, backed ? count : 0);
     if (first < mp__load_relaxed(&a->search))
         mp__store_relaxed(&a->search, first);
 }
@@ -202,7 +202,8 @@ int mp__run_free(mp__arena *a, void *p, uint32_t head, uint32_t descriptor)
     if (!mp__cas_relaxed(&a->table[head], &descriptor, descriptor | MP__CHUNK_MARK))
         return MP_EINVAL;
     uint32_t count = (uint32_t)mp__chunk_value(descriptor);
-    bool keep = a->retained + count <= RETAIN_MOST; /* a stale value only moves the border */
+    bool keep = mp__load_relaxed(&a->retained) + count <=
+                RETAIN_MOST; /* a stale value only moves the border */
     if (!keep)
         mp__region_discard(p, (size_t)count * MP__CHUNK_SIZE);
     release_run(a, head, count, keep);

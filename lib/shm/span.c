@@ -19,7 +19,6 @@
 
 #include <mproc/error.h>
 
-#define SPAN_MAGIC  UINT64_C(0x6d70726f63737061)
 #define BLOCKS_GOAL 16 /* a span has at least about so many blocks */
 
 /* 16, 32 ... 128, then four sizes for each doubling: 160, 192, 224, 256, 320 ... 32768. */
@@ -84,7 +83,7 @@ static void lay_out(mp__span *span, unsigned class, size_t bytes)
         mp__store_relaxed(&span->taken[i], 0);
     if (blocks % 64 != 0)
         mp__store_relaxed(&span->taken[blocks / 64], ~UINT64_C(0) << blocks % 64);
-    span->magic = SPAN_MAGIC;
+    span->magic = MP__SPAN_MAGIC;
 }
 
 /* With the table locked: makes a span. */
@@ -113,25 +112,32 @@ static bool has_room(const mp__span *span)
     return false;
 }
 
+/* With the table locked: the first span of the class with room in [from, to). */
+static mp__span *search(const mp__arena *a, unsigned class, uint32_t from, uint32_t to,
+                        uint32_t *chunk)
+{
+    uint32_t wanted = mp__chunk_make(MP__CHUNK_SPAN, class);
+    for (uint32_t i = from; i < to; i++) {
+        if (mp__load_acquire(&a->table[i]) != wanted)
+            continue;
+        mp__span *span = (mp__span *)(void *)mp__chunk_address(a, i);
+        if (has_room(span)) {
+            *chunk = i;
+            return span;
+        }
+    }
+    return NULL;
+}
+
 /* With the table locked: a span of the class with room, an old one or a new one. */
 static mp__span *find(mp__arena *a, unsigned class, uint32_t *chunk)
 {
     uint32_t from = mp__load_relaxed(&a->class_search[class]);
-    uint32_t top = mp__load_relaxed(&a->top);
-    uint32_t wanted = mp__chunk_make(MP__CHUNK_SPAN, class);
-    mp__span *span = NULL;
-    uint32_t i = from;
-    for (; i < top && span == NULL; i++) {
-        if (mp__load_acquire(&a->table[i]) != wanted)
-            continue;
-        mp__span *candidate = (mp__span *)(void *)mp__chunk_address(a, i);
-        if (has_room(candidate)) {
-            span = candidate;
-            *chunk = i;
-        }
-    }
+    mp__span *span = search(a, class, from, mp__load_relaxed(&a->top), chunk);
     if (span == NULL)
         span = make(a, class, chunk);
+    if (span == NULL) /* a free beside a search may have been overlooked below the hint */
+        span = search(a, class, 0, from, chunk);
     if (span != NULL) /* unless a free has lowered it meanwhile */
         mp__cas_relaxed(&a->class_search[class], &from, *chunk);
     return span;

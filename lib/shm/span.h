@@ -10,6 +10,8 @@
 
 #define MP__SPAN_PAGE ((size_t)4096) /* unit of `backed` */
 
+#define MP__SPAN_MAGIC UINT64_C(0x6d70726f63737061)
+
 typedef struct mp__span {
     uint64_t magic;
     uint32_t block_size;
