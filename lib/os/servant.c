@@ -100,6 +100,13 @@ static int fork_twice(mp__servant *s, _Atomic int *pid, void (*run)(void *, int)
     return MP_ESYS(cause != 0 ? cause : EAGAIN);
 }
 
+/* Without pidfds, which old kernels and sandboxes lack, it is asked for by its id. */
+static int watch_if_possible(mp__servant *s)
+{
+    int rc = mp__servant_watch(&s->pidfd, s->pid);
+    return rc == MP_ESYS(EMFILE) || rc == MP_ESYS(ENFILE) || rc == MP_ENOMEM ? rc : 0;
+}
+
 int mp__servant_start(mp__servant *s, _Atomic int *pid, void (*run)(void *arg, int bell), void *arg)
 {
     int saved = errno;
@@ -119,10 +126,7 @@ int mp__servant_start(mp__servant *s, _Atomic int *pid, void (*run)(void *arg, i
     }
     mp__owned_close(&s->other);
     if (rc == 0)
-        rc = mp__servant_watch(&s->pidfd, s->pid);
-    if (rc != MP_ESYS(EMFILE) && rc != MP_ESYS(ENFILE) && rc != MP_ENOMEM)
-        rc =
-            0; /* without pidfds, which old kernels and sandboxes lack, it is asked for by its id */
+        rc = watch_if_possible(s);
     if (rc < 0)
         mp__servant_drop(s); /* hangs up: a servant that waits for the first ring sees that */
     else
