@@ -8,5 +8,15 @@
 {
     gsub(/\[MIT\]\(LICENSE\)/, "MIT")
     gsub(/examples\/README\.md/, "docs/examples.md")
-    print
 }
+# In the texts for users a name in backquotes alone is a link; one that does not exist is a warning.
+FILENAME ~ /(README|from-python)\.md$/ && !/^    / {
+    line = ""
+    while (match($0, /`(mp_[a-z_]+|MP_[A-Z_]+)`/)) {
+        name = substr($0, RSTART + 1, RLENGTH - 2)
+        line = line substr($0, 1, RSTART - 1) "[" name "](@ref " name ")"
+        $0 = substr($0, RSTART + RLENGTH)
+    }
+    $0 = line $0
+}
+{ print }
