@@ -3,6 +3,8 @@
  * on. */
 #include "support/program.h"
 
+#include "proc/registry.h"
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -322,6 +324,67 @@ static void none_is_left_by_a_parent_killed_while_it_starts_them(void **state)
     }
 }
 
+static int end_at_once(void *arg)
+{
+    (void)arg;
+    alarm(240);
+    return 0;
+}
+
+static int start_many_others(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        mp_process *p;
+        CHECK(mp_process_new(&p, .target = end_at_once) == 0);
+        CHECK(mp_process_start(p) == 0);
+        atomic_fetch_add(&board->flag[1], 1);
+    }
+}
+
+/* A child that its parent has made, and did not live to let go on, does not wait for ever. */
+static void none_waits_for_a_parent_killed_while_it_starts_it(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 50; round++) {
+        atomic_store(&board->flag[1], 0);
+        pid_t program = child_start(start_many_others, NULL);
+        assert_true(await(&board->flag[1]));
+        nap(round * 0.00013);
+        assert_int_equal(child_kill(program), -SIGKILL);
+        while (waitpid(-1, NULL, 0) > 0) /* all orphans are ours: this ends when they do */
+            continue;
+        assert_int_equal(errno, ECHILD);
+    }
+}
+
+static int tie_all(void *arg)
+{
+    (void)arg;
+    mp__process_tie_children(); /* as pool workers do */
+    CHECK(start(live_on, 0, MP_NO) == 0);
+    return live_on(SLOT(1));
+}
+
+static int tie_all_and_exit(void *arg)
+{
+    (void)arg;
+    mp__process_tie_children();
+    CHECK(start(polite, 2, MP_NO) == 0);
+    exit(0);
+}
+
+static void a_process_may_tie_all_its_children(void **state)
+{
+    (void)state;
+    pid_t program = child_start(tie_all, NULL);
+    assert_true(await(&board->pid[1]));
+    assert_int_equal(child_kill(program), -SIGKILL);
+    assert_int_equal(child_end(board->pid[0]), -SIGKILL);
+    assert_int_equal(child_end(child_start(tie_all_and_exit, NULL)), 0);
+    assert_int_equal(board->flag[0], SIGTERM);
+}
+
 static int plain_child_exits(void *arg)
 {
     (void)arg;
@@ -361,6 +424,8 @@ int main(void)
         T(plain_children_of_a_daemon_live_on),
         T(daemons_inherit_the_flag),
         T(none_is_left_by_a_parent_killed_while_it_starts_them),
+        T(none_waits_for_a_parent_killed_while_it_starts_it),
+        T(a_process_may_tie_all_its_children),
         T(a_plain_childs_exit_leaves_its_siblings_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
