@@ -78,7 +78,8 @@ format: ## puts every source into the style of .clang-format
 	    tests/*/*.[ch] tests/*/*.cc)
 
 clean: ## removes what was built
-	rm -rf $(addprefix $(O)/,obj lib examples tests docs mproc.pc .flags .objects .prefix asan tsan)
+	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs mproc.pc .flags .objects .prefix \
+	    asan ubsan san tsan gcc clang demo)
 	@rmdir $(O) 2>/dev/null || true
 
 help: ## this list

@@ -43,9 +43,10 @@ if [ "$action" = uninstall ]; then
     done | sort -u | while read -r directory; do
         rmdir "$directory" 2>/dev/null || true
     done
-    if [ -f "$record" ]; then
-        sort -r "$record" | while read -r directory; do
-            rmdir "$directory" 2>/dev/null || true
-        done
-    fi
+    [ -f "$record" ] || exit 0
+    made=$(sort -ru "$record")
+    rm "$record"
+    printf '%s\n' "$made" | while read -r directory; do
+        rmdir "$directory" 2>/dev/null || [ ! -d "$directory" ] || echo "$directory" >>"$record"
+    done
 fi
