@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Shows Doxygen the texts as it needs them: what only the HTML shall have stands in comments that
-# begin with an exclamation mark; a link to what is no page becomes plain text, or leads to the page.
+# begin with an exclamation mark; a link to what is no page becomes plain text, or leads to one.
 /^<!--!.*-->$/ {
     sub(/^<!--! ?/, "")
     sub(/ ?-->$/, "")

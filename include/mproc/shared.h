@@ -17,8 +17,8 @@
  *  never a SIGBUS later (before Linux 5.14 memory that the system refuses is a SIGBUS here).
  *
  *  **When a process dies** inside one of these functions at most the block in flight is lost, and
- *  nobody is blocked. One that is stopped (SIGSTOP) while it holds the allocator's lock keeps others
- *  waiting until it goes on.
+ *  nobody is blocked. One that is stopped (SIGSTOP) while it holds the allocator's lock keeps
+ *  others waiting until it goes on.
  *  @{ */
 
 MP_BEGIN_DECLS

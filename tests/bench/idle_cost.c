@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What it costs that sleepers look again every 100 ms: the processor time, and how often it woke up,
- * of a process that waits in vain.
+ * What it costs that sleepers look again every 100 ms: the processor time, and how often it woke
+ * up, of a process that waits in vain.
  *
  *   make bench && build/tests/bench/idle_cost [SECONDS]
  */

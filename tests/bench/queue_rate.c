@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many messages of 64 bytes go through a queue, for one to four producers and as many consumers,
- * one at a time and in batches of 32.
+ * How many messages of 64 bytes go through a queue, for one to four producers and as many
+ * consumers, one at a time and in batches of 32.
  *
  *   make bench && build/tests/bench/queue_rate [SECONDS]
  *
