@@ -226,7 +226,7 @@ static int wait_for_round(const arrival *me, mp__deadline until)
     if (until.ns != 0 && spin(me))
         return 0;
     while (!look(me)) {
-        bool interrupted = mp__interrupted();
+        bool interrupted = until.ns != 0 && mp__interrupted(); /* a try takes none */
         if (interrupted || mp__deadline_passed(until)) {
             break_round(me->b, me->state);
             return interrupted ? MP_EINTR : 0;
@@ -274,7 +274,7 @@ static int wait_for_slot(barrier_body *b, bool full, mp__deadline until)
     } else {
         mp__sleep(&b->vacated.word, ticket, mp__deadline_look_again(until));
     }
-    int rc = mp__interrupted() ? MP_EINTR : mp__deadline_passed(until) ? MP_ETIMEDOUT : 0;
+    int rc = mp__deadline_passed(until) ? MP_ETIMEDOUT : mp__interrupted() ? MP_EINTR : 0;
     lock(b);
     return rc;
 }
