@@ -324,6 +324,27 @@ static void none_is_left_by_a_parent_killed_while_it_starts_them(void **state)
     }
 }
 
+static int start_and_die(void *arg)
+{
+    (void)arg;
+    mp_process *p;
+    CHECK(mp_process_new(&p, .target = live_on, .arg = SLOT(0), .daemon = true) == 0);
+    CHECK(mp_process_start(p) == 0);
+    return raise(SIGKILL);
+}
+
+/* Its gate is open, but it may not have taken hold of its lifeline yet. */
+static void none_is_left_by_a_parent_that_dies_right_after_its_start(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        assert_int_equal(child_end(child_start(start_and_die, NULL)), -SIGKILL);
+        while (waitpid(-1, NULL, 0) > 0)
+            continue;
+        assert_int_equal(errno, ECHILD);
+    }
+}
+
 static int end_at_once(void *arg)
 {
     (void)arg;
@@ -424,6 +445,7 @@ int main(void)
         T(plain_children_of_a_daemon_live_on),
         T(daemons_inherit_the_flag),
         T(none_is_left_by_a_parent_killed_while_it_starts_them),
+        T(none_is_left_by_a_parent_that_dies_right_after_its_start),
         T(none_waits_for_a_parent_killed_while_it_starts_it),
         T(a_process_may_tie_all_its_children),
         T(a_plain_childs_exit_leaves_its_siblings_alone),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What runs and what is written when children and programs end: handlers, streams. */
+#include "os/thread.h"
 #include "support/program.h"
 
 #include <pthread.h>
@@ -155,6 +156,8 @@ static void no_line_is_printed_twice(void **state)
 static int print_with_other_stream(void *arg)
 {
     (void)arg;
+    if (mp__thread_count() > 1)
+        return 77;
     FILE *other = fdopen(dup(notes[1]), "w");
     CHECK(other != NULL);
     fprintf(other, "other ");
@@ -167,7 +170,10 @@ static void other_streams_are_flushed_too(void **state)
 {
     (void)state;
     char text[200];
-    assert_int_equal(run(print_with_other_stream, text, sizeof text), 0);
+    int status = run(print_with_other_stream, text, sizeof text);
+    if (status == 77)
+        skip(); /* a sanitizer has a thread of its own */
+    assert_int_equal(status, 0);
     assert_string_equal(text, "other child\n");
 }
 
