@@ -138,13 +138,8 @@ int mp_queue_close(mp_queue *q)
 {
     if (!mp__queue_is(q))
         return MP_EINVAL;
-    mp__patience forever = {.timeout = MP_FOREVER};
-    int rc;
-    do
-        rc = mp__queue_lock_put(q, &forever);
-    while (rc == MP_EINTR); /* there is nothing half-done to come back to */
-    if (rc < 0)
-        return rc;
+    if (mp__mutex_lock(&q->ring.put_lock)) /* without a deadline, and deaf to mp_interrupt() */
+        mp__ring_repair_put(&q->ring);
     mp__store_release(&q->ring.closed, 1); /* pairs with why_empty() */
     mp__mutex_unlock(&q->ring.put_lock);
     mp__waitword_wake(&q->not_empty, MP__WAKE_ALL);
