@@ -57,7 +57,7 @@ static int many;      /* whether they go in and out in batches */
 static int produce(void *arg)
 {
     uint32_t me = (uint32_t)(uintptr_t)arg;
-    _Alignas(item) char bytes[5][64];
+    _Alignas(item) char bytes[5][64] = {{0}};
     for (uint32_t i = 0; i < each;) {
         mp_bytes batch[5];
         int n = many && i + 5 <= each ? 5 : 1;
