@@ -96,8 +96,9 @@ static slot *row_of(barrier_body *b, uint32_t state)
     return b->slots + (state >> 1) % 2 * b->parties;
 }
 
-/* With the lock held: ends the round. The wake follows after the unlock. Whoever finds it begun begins
- * anew, which does no harm at any step: once state has moved nobody has arrived in the new round. */
+/* With the lock held: ends the round. The wake follows after the unlock. Whoever finds it begun
+ * begins anew, which does no harm at any step: once state has moved nobody has arrived in the new
+ * round. */
 static void end_round(barrier_body *b, uint32_t how)
 {
     b->ending = how;
@@ -187,18 +188,10 @@ static bool look(const arrival *me)
     return dead;
 }
 
-static bool spin(const arrival *me)
+static bool is_over(void *arg)
 {
-    uint32_t spins = mp__spin_begin();
-    for (uint32_t i = 0; i < spins; i++) {
-        if (mp__load_acquire(&me->b->state) != me->state) {
-            mp__spin_end(true);
-            return true;
-        }
-        mp__pause();
-    }
-    mp__spin_end(false);
-    return false;
+    const arrival *me = arg;
+    return mp__load_acquire(&me->b->state) != me->state;
 }
 
 /* Sleeps once, watching the state and both neighbours. */
@@ -223,7 +216,7 @@ static void sleep_once(const arrival *me, mp__deadline until)
 /* Waits in a slot. Returns 0 when the round is over, for whatever reason; MP_EINTR. */
 static int wait_for_round(const arrival *me, mp__deadline until)
 {
-    if (until.ns != 0 && spin(me))
+    if (until.ns != 0 && mp__spin_until(is_over, (void *)(uintptr_t)me))
         return 0;
     while (!look(me)) {
         bool interrupted = until.ns != 0 && mp__interrupted(); /* a try takes none */

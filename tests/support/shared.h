@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests of shared objects share: words that processes wait for, random numbers with a seed that is
- * printed, threads that report like children, and how much of the arena is in use. */
+/* What tests of shared objects share: words that processes wait for, random numbers with a seed
+ * that is printed, threads that report like children, and how much of the arena is in use. */
 #ifndef MPROC_TESTS_SHARED_H
 #define MPROC_TESTS_SHARED_H
 
@@ -73,7 +73,8 @@ static inline random_state random_start(const char *test)
     return seed | 1;
 }
 
-/* How much less a slow tool (valgrind, sanitizers) is to repeat: MP_TEST_SCALE says how slow it is. */
+/* How much less a slow tool (valgrind, sanitizers) is to repeat: MP_TEST_SCALE says how slow it
+ * is. */
 static inline int fewer(int n)
 {
     const char *text = getenv("MP_TEST_SCALE");

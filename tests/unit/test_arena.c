@@ -51,8 +51,8 @@ static void test_contains(void **state)
     mp_shared_free(p);
 }
 
-/* The places that are damaged, in turn; each child damages the arena that it shares with us, and the
- * bytes are put back afterwards. */
+/* The places that are damaged, in turn; each child damages the arena that it shares with us, and
+ * the bytes are put back afterwards. */
 static mp__arena *a;
 static mp__span *span;
 static uint32_t run, in_span; /* head chunks */
@@ -62,7 +62,7 @@ static _Atomic uint32_t *at(uint32_t chunk)
     return &a->table[chunk];
 }
 
-static void damage(int which)
+static void damage_table(int which)
 {
     uint32_t top = mp__load_relaxed(&a->top);
     switch (which) {
@@ -93,9 +93,15 @@ static void damage(int which)
     case 8:
         mp__store_relaxed(at(top - 1), *at(top - 1) ^ MP__CHUNK_MARK);
         break;
-    case 9:
+    default:
         mp__add_relaxed(&a->retained, 1);
         break;
+    }
+}
+
+static void damage_span(int which)
+{
+    switch (which) {
     case 10:
         span->magic++;
         break;
@@ -117,9 +123,15 @@ static void damage(int which)
     case 16:
         mp__store_relaxed(&span->taken[span->blocks / 64], 0);
         break;
-    case 17:
+    default:
         memset((void *)span, 255, 64);
         break;
+    }
+}
+
+static void damage_header(int which)
+{
+    switch (which) {
     case 18:
         a->magic++;
         break;
@@ -138,6 +150,16 @@ static void damage(int which)
     }
 }
 #define DAMAGES 23
+
+static void damage(int which)
+{
+    if (which < 10)
+        damage_table(which);
+    else if (which < 18)
+        damage_span(which);
+    else
+        damage_header(which);
+}
 
 static int check_damaged(void *arg)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The barrier while everybody lives: order, action, deadlines, breaking and resetting. What deaths do to
- * it is in test_barrier_death.c. */
+/* The barrier while everybody lives: order, action, deadlines, breaking and resetting. What deaths
+ * do to it is in test_barrier_death.c. */
 #include <mproc/barrier.h>
 #include <mproc/error.h>
 #include <mproc/shared.h>
@@ -133,8 +133,8 @@ static void test_rounds(void **state)
     assert_false(mp_barrier_broken(b));
 }
 
-/* More threads than parties: they go on in pairs, whoever comes. The first to have had enough ends it for
- * all, since the rest need not find partners. */
+/* More threads than parties: they go on in pairs, whoever comes. The first to have had enough ends
+ * it for all, since the rest need not find partners. */
 static int crowd(void *arg)
 {
     (void)arg;

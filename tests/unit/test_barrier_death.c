@@ -130,7 +130,8 @@ static int arrive_in_thread(void *arg)
     return 0;
 }
 
-/* The last to arrive dies in the action: its process, or only its thread; or one of those who wait. */
+/* The last to arrive dies in the action: its process, or only its thread; or one of those who
+ * wait. */
 static void die_in_action(int parties, int who)
 {
     pid_t child[8], last;

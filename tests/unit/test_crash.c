@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A storm of SIGKILL over a queue: whatever dies wherever, no message is torn, none comes twice or out of
- * its producer's order, none but those in a dead getter's hands is lost, and the others go on. */
+/* A storm of SIGKILL over a queue: whatever dies wherever, no message is torn, none comes twice or
+ * out of its producer's order, none but those in a dead getter's hands is lost, and the others go
+ * on. */
 #include <mproc/error.h>
 #include <mproc/queue.h>
 #include <mproc/shared.h>
@@ -210,7 +211,8 @@ static void test_bytes_are_counted_through_deaths(void **state)
 
 #define MOST ((uint32_t)1 << 25)
 
-/* Losses are counted: a producer that lives, getters that die. At most one message each goes with them. */
+/* Losses are counted: a producer that lives, getters that die. At most one message each goes with
+ * them. */
 static int count_up(void *arg)
 {
     for (uint32_t i = 0; i < MOST && !mp__load_relaxed(&s->stop); i++) {

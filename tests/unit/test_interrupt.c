@@ -25,7 +25,8 @@ static void on_signal(int number)
     mp__add_seq(&words[1], 1);
 }
 
-/* The signal comes while the main thread sleeps; `flags` decides whether the kernel restarts calls. */
+/* The signal comes while the main thread sleeps; `flags` decides whether the kernel restarts
+ * calls. */
 static void handle(int flags)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};

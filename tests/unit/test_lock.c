@@ -301,7 +301,8 @@ static void test_most_locks(void **state)
     mp_shared_free(many);
 }
 
-/* Locks end while they are held, in every order; the robust list of their holder must not suffer. */
+/* Locks end while they are held, in every order; the robust list of their holder must not
+ * suffer. */
 static void test_end_while_held(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The arena where there is little: of address space, of file size, of descriptors, of anything. Every
- * case founds a family of its own, in a child of a process that has not used the library. */
+/* The arena where there is little: of address space, of file size, of descriptors, of anything.
+ * Every case founds a family of its own, in a child of a process that has not used the library. */
 #include <mproc/error.h>
 #include <mproc/lock.h>
 #include <mproc/queue.h>
@@ -136,7 +136,8 @@ static void test_exhaustion(void **state)
         assert_int_equal(run(exhaust_size, (void *)&size[i]), 0);
 }
 
-/* A queue that cannot grow any more says so, loses nothing, and goes on when there is memory again. */
+/* A queue that cannot grow any more says so, loses nothing, and goes on when there is memory
+ * again. */
 static int fill_queue(void *arg)
 {
     static char message[3000];
@@ -200,7 +201,8 @@ static int other_process(void *arg)
     return 0;
 }
 
-/* closefrom(3) takes nothing away, and the user's file that gets the freed number is not touched. */
+/* closefrom(3) takes nothing away, and the user's file that gets the freed number is not
+ * touched. */
 static int close_everything(void *arg)
 {
     CHECK(mp_init() == 0);

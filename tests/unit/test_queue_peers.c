@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The queue between processes and threads: order, exactly once, limits under load, deadlines, and single
- * deaths and stops at the worst places. */
+/* The queue between processes and threads: order, exactly once, limits under load, deadlines, and
+ * single deaths and stops at the worst places. */
 #include <mproc/error.h>
 #include <mproc/queue.h>
 #include <mproc/shared.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring by itself: long random histories against a simple model, positions that wrap around, and the
- * states that a death between two steps leaves, made by hand. */
+/* The ring by itself: long random histories against a simple model, positions that wrap around, and
+ * the states that a death between two steps leaves, made by hand. */
 #include "chan/ring.h"
 
 #include "support/shared.h"
@@ -65,7 +65,8 @@ static void fill(unsigned char *bytes, uint64_t number)
 
 static unsigned char buffer[32768], expected[32768];
 
-/* Puts up to `count` messages from `number` on as one batch; returns how many, or -1 for an error. */
+/* Puts up to `count` messages from `number` on as one batch; returns how many, or -1 for an
+ * error. */
 static int put(uint64_t number, int count)
 {
     int rc = 0, done = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Robust words in the C library's list, beside its own mutexes; and the mutex that stands on them. */
+/* Robust words in the C library's list, beside its own mutexes; and the mutex that stands on
+ * them. */
 #include "os/robust.h"
 
 #include "os/clock.h"

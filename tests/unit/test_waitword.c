@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Waitwords: no wake-up is lost. Sleepers here do not look again after 100 ms, as those of the library
- * do, so a lost wake shows. */
+/* Waitwords: no wake-up is lost. Sleepers here do not look again after 100 ms, as those of the
+ * library do, so a lost wake shows. */
 #include "sync/waitword.h"
 
 #include "os/clock.h"
@@ -53,7 +53,8 @@ static int sleeper(void *arg)
     return 0;
 }
 
-/* As many tokens as sleepers come at about the same time, from as many processes, each with one wake. */
+/* As many tokens as sleepers come at about the same time, from as many processes, each with one
+ * wake. */
 static int waker(void *arg)
 {
     for (int i = 0; i < rounds; i++) {
