@@ -46,9 +46,8 @@ static inline void mp__waitword_wake_unlocked(mp__waitword *w, int most)
         mp__waitword_wake(w, most);
 }
 
-/* How many pauses a wait may spin before it sleeps: adapted to how often that has paid for this
- * thread, none where there is one processor. Tell by mp__spin_end() whether it did. */
-uint32_t mp__spin_begin(void);
-void mp__spin_end(bool paid);
+/* Looks again and again, without sleeping, as long as that has lately paid for this thread; not at
+ * all where there is one processor. Returns whether `holds` has come true. */
+bool mp__spin_until(bool (*holds)(void *arg), void *arg);
 
 #endif
