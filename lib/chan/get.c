@@ -71,11 +71,16 @@ static int try_get(mp_queue *q, place *to, mp__patience *p)
     return 0;
 }
 
+static bool has_message(void *q)
+{
+    return !mp_queue_empty(q);
+}
+
 /* Waits until the queue is not empty. Returns 0: look; or the code to return. */
 static int wait_message(mp_queue *q, mp__patience *p)
 {
     mp__deadline until = mp__patience_deadline(p);
-    if (mp__queue_spin_while(mp_queue_empty, q))
+    if (mp__spin_until(has_message, q))
         return 0;
     uint32_t ticket = mp__waitword_arm(&q->not_empty);
     int rc = why_empty(q);

@@ -28,6 +28,11 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
     return done;
 }
 
+static bool has_place(void *q)
+{
+    return !mp_queue_full(q);
+}
+
 /* The same, waiting for room. */
 static int put_some(mp_queue *q, const mp__ring_message *messages, int count, mp__patience *p)
 {
@@ -37,7 +42,7 @@ static int put_some(mp_queue *q, const mp__ring_message *messages, int count, mp
             return rc;
         mp__deadline until = mp__patience_deadline(p);
         /* Whether bytes are missing is not to be seen from outside. */
-        if (q->ring.capacity == 0 && mp__queue_spin_while(mp_queue_full, q))
+        if (q->ring.capacity == 0 && mp__spin_until(has_place, q))
             continue;
         uint32_t ticket = mp__waitword_arm(&q->not_full);
         rc = try_put(q, messages, count, p);

@@ -100,21 +100,6 @@ void mp_queue_free(mp_queue *q)
     mp_shared_free(q);
 }
 
-bool mp__queue_spin_while(bool (*condition)(const mp_queue *q), const mp_queue *q)
-{
-    uint32_t spins = mp__spin_begin();
-    for (uint32_t i = 0; i < spins; i++) {
-        if (!condition(q)) {
-            mp__spin_end(true);
-            return true;
-        }
-        mp__pause();
-    }
-    if (spins > 0)
-        mp__spin_end(false);
-    return false;
-}
-
 int mp_queue_size(const mp_queue *q)
 {
     if (!mp__queue_is(q))

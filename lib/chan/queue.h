@@ -42,7 +42,4 @@ mp__deadline mp__patience_deadline(mp__patience *p);
 int mp__queue_lock_put(mp_queue *q, mp__patience *p);
 int mp__queue_lock_get(mp_queue *q, mp__patience *p);
 
-/* Spins while the condition holds, as long as that may pay. Returns whether it has ended. */
-bool mp__queue_spin_while(bool (*condition)(const mp_queue *q), const mp_queue *q);
-
 #endif

@@ -88,7 +88,8 @@ typedef struct mp__pool_control {
 /* Moves the phase down the table, never up. Returns whether it was this call that did it. */
 bool mp__pool_enter(mp__pool_control *c, enum mp__pool_phase phase);
 
-/* Says why the pool fails, unless that was said already. The failure is given away; it may be NULL. */
+/* Says why the pool fails, unless that was said already. The failure is given away; it may be
+ * NULL. */
 void mp__pool_blame(mp__pool_control *c, mp__failure *failure);
 
 static inline enum mp__pool_phase mp__pool_phase_of(const mp__pool_control *c)

@@ -167,9 +167,9 @@ static int wait_for_start(mp_pool *pool)
     }
 }
 
-/* A supervisor that is stopped, by a debugger or SIGSTOP, is waited for so long; then it is killed, and
- * the kernel kills its workers. An interrupt has nothing half-done to come back to: the next call
- * gets it. */
+/* A supervisor that is stopped, by a debugger or SIGSTOP, is waited for so long; then it is killed,
+ * and the kernel kills its workers. An interrupt has nothing half-done to come back to: the next
+ * call gets it. */
 static void wait_until_gone(mp_pool *pool)
 {
     bool interrupted = false;

@@ -137,19 +137,9 @@ static void show_progress(const mp_result *r)
         pool->plan.options.progress(done, total, pool->plan.options.progress_arg);
 }
 
-static bool spin(const mp__work *w)
+static bool is_done(void *w)
 {
-    uint32_t spins = mp__spin_begin();
-    for (uint32_t i = 0; i < spins; i++) {
-        if (mp__work_is_done(w)) {
-            mp__spin_end(true);
-            return true;
-        }
-        mp__pause();
-    }
-    if (spins > 0)
-        mp__spin_end(false);
-    return false;
+    return mp__work_is_done(w);
 }
 
 /* Sleeps until the work is done, the supervisor is gone, or it is time to look again. */
@@ -167,7 +157,7 @@ static void sleep_once(mp_result *r, mp__deadline until)
 
 int mp__result_await(mp_result *r, mp__deadline until)
 {
-    if (until.ns != 0 && spin(r->work))
+    if (until.ns != 0 && mp__spin_until(is_done, r->work))
         return 0;
     while (!mp__work_is_done(r->work)) {
         if (until.ns != 0 && mp__interrupted())

@@ -141,7 +141,8 @@ static void bury(supervisor *sv, uint32_t slot, int exitcode)
     mp__store_relaxed(&s->state, MP__SLOT_VACANT);
 }
 
-/* A worker that cannot be watched: it may have begun to work, and what it was running runs again. */
+/* A worker that cannot be watched: it may have begun to work, and what it was running runs
+ * again. */
 static void give_up(supervisor *sv, uint32_t slot)
 {
     place *p = &sv->places[slot];

@@ -29,6 +29,7 @@ typedef struct worker {
     uint32_t number; /* of the slot */
     uint64_t items;  /* that it may run before it is replaced; 0: no limit */
     uint64_t ran;
+    mp__range range;     /* that it has to run */
     uint64_t generation; /* of this process */
 } worker;
 
@@ -92,9 +93,10 @@ static bool is_used_up(const worker *me)
 }
 
 /* Runs a range, or as much of it as this worker may; the rest stays the slot's. */
-static void run_range(worker *me, mp__range range)
+static void run_range(worker *me)
 {
     mp__work *w = mp__load_relaxed(&me->slot->work);
+    mp__range range = me->range;
     uint64_t index = range.start;
     while (index < range.end && !is_used_up(me)) {
         if (mp__pool_phase_of(me->control) >= MP__POOL_TERMINATED)
@@ -105,33 +107,21 @@ static void run_range(worker *me, mp__range range)
     mp__claim_set(me->control, me->slot, (mp__range){index, range.end});
 }
 
-static bool find_work(worker *me, mp__range *range)
+/* Whether the worker has a range now. */
+static bool find_work(void *arg)
 {
-    return mp__claim_get(me->slot, range) || mp__claim_take(me->control, me->number, range);
-}
-
-static bool spin_for_work(worker *me, mp__range *range)
-{
-    uint32_t spins = mp__spin_begin();
-    for (uint32_t i = 0; i < spins; i++) {
-        if (find_work(me, range)) {
-            mp__spin_end(true);
-            return true;
-        }
-        mp__pause();
-    }
-    if (spins > 0)
-        mp__spin_end(false);
-    return false;
+    worker *me = arg;
+    return mp__claim_get(me->slot, &me->range) ||
+           mp__claim_take(me->control, me->number, &me->range);
 }
 
 /* Waits for work. False: there will be none. */
-static bool wait_for_work(worker *me, mp__range *range)
+static bool wait_for_work(worker *me)
 {
-    while (!spin_for_work(me, range)) {
+    while (!find_work(me) && !mp__spin_until(find_work, me)) {
         uint32_t ticket = mp__waitword_arm(&me->control->idle);
         enum mp__pool_phase phase = mp__pool_phase_of(me->control); /* before the last look */
-        if (find_work(me, range))
+        if (find_work(me))
             return true;
         mp__claim_forget(me->slot);
         if (phase >= MP__POOL_CLOSED)
@@ -183,9 +173,8 @@ _Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, unsigned
     introduce(&me, number);
     initialize(&me);
     mp__store_release(&me.slot->state, MP__SLOT_READY);
-    mp__range range;
-    while (!is_used_up(&me) && wait_for_work(&me, &range))
-        run_range(&me, range);
+    while (!is_used_up(&me) && wait_for_work(&me))
+        run_range(&me);
     mp__store_release(&me.slot->state, MP__SLOT_LEAVING);
     if (plan->options.finalizer != NULL)
         plan->options.finalizer(plan->options.initializer_arg);

@@ -48,21 +48,20 @@ void mp__waitword_wake(mp__waitword *w, int most)
         mp__futex_wake(&w->word, MP__WAKE_ALL);
 }
 
-uint32_t mp__spin_begin(void)
+bool mp__spin_until(bool (*holds)(void *arg), void *arg)
 {
     if (!mp__may_spin())
-        return 0;
+        return false;
     mp__thread *self = mp__thread_self();
-    if (self->spin == 0)
-        self->spin = SPIN_START;
-    return self->spin;
-}
-
-void mp__spin_end(bool paid)
-{
-    mp__thread *self = mp__thread_self();
+    uint32_t spins = self->spin != 0 ? self->spin : SPIN_START;
+    bool paid = false;
+    for (uint32_t i = 0; i < spins && !paid; i++) {
+        mp__pause();
+        paid = holds(arg);
+    }
     if (paid)
-        self->spin = self->spin * 2 < SPIN_MOST ? self->spin * 2 : SPIN_MOST;
+        self->spin = spins * 2 < SPIN_MOST ? spins * 2 : SPIN_MOST;
     else
-        self->spin = self->spin / 2 > SPIN_LEAST ? self->spin / 2 : SPIN_LEAST;
+        self->spin = spins / 2 > SPIN_LEAST ? spins / 2 : SPIN_LEAST;
+    return paid;
 }
