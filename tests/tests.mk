@@ -27,13 +27,14 @@ $(O)/tests/runner: tests/runner.c
 	@mkdir -p $(@D)
 	$(call run,CC)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -o $@ $<
 
-# Measurements: built, not run; each says at its top what it measures.
+# Measurements; each says at its top what it measures.
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*.c))
 
-bench: $(BENCH) ## the benchmarks, into $(O)/tests/bench
+bench: $(BENCH) ## builds the benchmarks into $(O)/tests/bench and runs them
+	@for b in $(BENCH); do echo "== $${b##*/}" && "$$b" || exit 1; done
 
 $(BENCH): $(O)/tests/bench/%: tests/bench/%.c $(O)/lib/libmproc.a $(O)/.flags
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) $(O)/obj/tests
 	$(call run,CC)$(COMPILE) -D_GNU_SOURCE -MF $(O)/obj/tests/$*.d $(LDFLAGS) -o $@ $< \
 	    $(O)/lib/libmproc.a $(LDLIBS) $(PRIVATE_LIBS)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Claims by themselves: processes take ranges from a control block, are killed at random moments, and
- * their claims are resolved as the supervisor does it. Every index is handed out exactly once. */
+/* Claims by themselves: processes take ranges from a control block, are killed at random moments,
+ * and their claims are resolved as the supervisor does it. Every index is handed out exactly
+ * once. */
 #include "pool/claim.h"
 #include "support/shared.h"
 

@@ -50,6 +50,7 @@ static int run_child(mp_target target)
     CHECK(mp_process_join(p, LONG) == 0);
     CHECK(mp_process_exitcode(p) == 0);
     CHECK(mp_process_free(p) == 0);
+    CHECK(mp_shared_error() == 0); /* its record was there, and freed by nobody else */
     return 0;
 }
 

@@ -118,8 +118,8 @@ static int no_replacements(void *arg)
     return finish(pool);
 }
 
-/* Replacements can be forked, but not watched, for a while: nothing is lost by those that were given
- * up. */
+/* Replacements can be forked, but not watched, for a while: nothing is lost by those that were
+ * given up. */
 static int unwatched_replacements(void *arg)
 {
     (void)arg;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Pools and signals: programs that handle or ignore SIGCHLD, or wait by themselves; Ctrl-C; and programs
- * that end in every way, after which nothing of the pool is left. */
+/* Pools and signals: programs that handle or ignore SIGCHLD, or wait by themselves; Ctrl-C; and
+ * programs that end in every way, after which nothing of the pool is left. */
 #include "support/workers.h"
 
 #include <pthread.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Kill storms: workers are killed at random moments. Every item is right, or reported exactly once as
- * lost in a kill that has happened; with enough retries all are right; and the pool ends in order. */
+/* Kill storms: workers are killed at random moments. Every item is right, or reported exactly once
+ * as lost in a kill that has happened; with enough retries all are right; and the pool ends in
+ * order. */
 #include "support/shared.h"
 
 #include <mproc.h>
@@ -118,7 +119,8 @@ static int map_in_the_storm(struct storm *s, mp_job job)
     return lost;
 }
 
-/* No two items were lost in the same kill: a worker runs one at a time. That is checked by counting. */
+/* No two items were lost in the same kill: a worker runs one at a time. That is checked by
+ * counting. */
 static void storm(const char *name, int retries, int maps)
 {
     weather = common(sizeof *weather);

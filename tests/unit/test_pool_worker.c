@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a worker is: its name, its parent, its descriptors; what runs at its begin and its end; how long
- * it lasts; what its tasks may start. */
+/* What a worker is: its name, its parent, its descriptors; what runs at its begin and its end; how
+ * long it lasts; what its tasks may start. */
 #include "support/workers.h"
 
 #include <sched.h>
@@ -132,7 +132,8 @@ static int register_handler(const void *in, void *out, void *context)
     return atexit(goodbye) != 0 || say_goodbye_to("from a worker\n");
 }
 
-/* A program whose own handlers and unwritten output are its own; what a worker prints appears once. */
+/* A program whose own handlers and unwritten output are its own; what a worker prints appears
+ * once. */
 static int print_and_exit(void *arg)
 {
     mp_pool *pool;
@@ -221,7 +222,8 @@ static void only_kept_descriptors_are_open(void **state)
     for (int k = 0; k < 2; k++) {
         int count = list_descriptors(looked_at[k], seen);
         assert_true(seen[0] && seen[1] && seen[2] && seen[kept[0]] && seen[kept[1]]);
-        /* 5 of these; the lifeline and the program's pidfd; the bell, the pipe, and the workers'. */
+        /* 5 of these; the lifeline and the program's pidfd; the bell, the pipe, and the
+         * workers'. */
         assert_true(count <= 5 + (k == 0 ? 3 + 2 : 2));
     }
     /* A reader of the other pipe sees its end: nobody holds the write end. */
