@@ -41,13 +41,18 @@ static const uintptr_t candidates[] = {
 static void *map_at(uintptr_t address, size_t size, int fd)
 {
     int fixed = address != 0 ? MAP_FIXED_NOREPLACE : 0;
-    void *base = mmap((void *)address, size, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_NORESERVE | fixed, fd, 0);
-    if (base != MAP_FAILED && address != 0 && base != (void *)address) {
-        munmap(base, size); /* a kernel before 4.17 takes the address for a hint */
-        return MAP_FAILED;
-    }
-    return base;
+    /* In a program that called mlockall(MCL_FUTURE) the kernel fills a mapping at once, unless it
+     * cannot be touched: so access comes last, after the lock is taken off. */
+    void *base = mmap((void *)address, size, PROT_NONE, MAP_SHARED | MAP_NORESERVE | fixed, fd, 0);
+    if (base == MAP_FAILED)
+        return base;
+    munlock(base, size);
+    /* A kernel before 4.17 takes the address for a hint. */
+    if ((address == 0 || base == (void *)address) &&
+        mprotect(base, size, PROT_READ | PROT_WRITE) == 0)
+        return base;
+    munmap(base, size);
+    return MAP_FAILED;
 }
 
 static void *map_somewhere(size_t size, int fd)
