@@ -192,6 +192,40 @@ static void test_no_descriptors(void **state)
     assert_int_equal(run(without_descriptors, NULL), 0);
 }
 
+/* A program that locks its memory does not get the whole sparse region for it. */
+static int with_locked_memory(void *arg)
+{
+    (void)arg;
+    CHECK(limit(RLIMIT_FSIZE, 256 * MIB) == 0); /* should it go wrong */
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        return 77;
+    CHECK(mp_init() == 0);
+    mp__arena *a = mp__arena_get();
+    size_t pages = a->size / (size_t)sysconf(_SC_PAGESIZE), real = 0;
+    unsigned char *seen = calloc(1, pages);
+    CHECK(mincore(a, a->size, seen) == 0);
+    for (size_t i = 0; i < pages; i++)
+        real += seen[i] & 1;
+    free(seen);
+    CHECK(real < 16);
+    char *block = mp_shared_alloc(MIB);
+    CHECK(block != NULL);
+    memset(block, 1, MIB);
+    mp_shared_free(block);
+    return 0;
+}
+
+static void test_locked_memory(void **state)
+{
+    (void)state;
+    if (instrumented())
+        skip();
+    int status = run(with_locked_memory, NULL);
+    if (status == 77)
+        skip(); /* it may not lock that much */
+    assert_int_equal(status, 0);
+}
+
 static int other_process(void *arg)
 {
     mp_queue **q = arg;
@@ -289,7 +323,7 @@ int main(void)
         cmocka_unit_test(test_address_space),  cmocka_unit_test(test_file_size),
         cmocka_unit_test(test_exhaustion),     cmocka_unit_test(test_full_queue),
         cmocka_unit_test(test_no_descriptors), cmocka_unit_test(test_closefrom),
-        cmocka_unit_test(test_core_dump),
+        cmocka_unit_test(test_locked_memory),  cmocka_unit_test(test_core_dump),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
