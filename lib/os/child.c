@@ -150,7 +150,11 @@ static int kept_exitcode(const mp__child *c)
 {
     struct info info = {.mask = INFO_EXIT};
     int fd = c->has_pidfd ? mp__owned_fd(&c->sentinel) : -1;
-    if (fd < 0 || ioctl(fd, INFO_GET, &info) != 0)
+    if (fd < 0)
+        return MP_EXITCODE_UNKNOWN;
+    /* ESRCH comes also from a look that began before the status was there and ended after the
+     * process was released; then the status is there now. */
+    if (ioctl(fd, INFO_GET, &info) != 0 && (errno != ESRCH || ioctl(fd, INFO_GET, &info) != 0))
         return MP_EXITCODE_UNKNOWN;
     if (!(info.mask & INFO_EXIT))
         return MP_NO_EXITCODE;
