@@ -24,7 +24,8 @@
  *  without limit. When a process ends in any other way, SIGKILL included, its daemonic children get
  *  SIGKILL from the kernel, whichever thread started them; the non-daemonic live on. Not covered: a
  *  daemon that calls execve() or changes its user, and a child made by a raw clone system call that
- *  keeps the parent's descriptors open.
+ *  keeps the parent's descriptors open. A parent that closes descriptors it does not know, with
+ *  closefrom(), cuts the line to its running daemons: they end at once.
  *
  *  **Signals and wait().** The library needs no SIGCHLD and leaves its disposition alone. It never
  *  waits for children that are not its own. A program that ignores SIGCHLD or calls wait() itself
@@ -231,7 +232,8 @@ MP_API void *mp_process_data(mp_process *p);
  *
  * @param p a process, or NULL
  * @param buffer where to write; the text is cut to fit and always ends with a NUL
- * @param size bytes of buffer; 96 and the name's length are always enough
+ * @param size bytes of buffer; 96 and the lengths of the name and of the subclass's name are always
+ *        enough
  * @return buffer; "" if buffer is NULL or size is 0
  */
 MP_API const char *mp_process_repr(const mp_process *p, char *buffer, size_t size);
