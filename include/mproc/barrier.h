@@ -78,7 +78,7 @@ MP_API int mp_barrier_fini(mp_barrier *barrier);
  * Arrives, and waits until all parties have.
  *
  * A wait that ends by its timeout breaks the barrier for all, as in Python; so does a try that is
- * not the last to arrive, and a wait that mp_interrupt() ends.
+ * not the last to arrive, and a wait that mp_interrupt() ends after the arrival.
  * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: wait().
  *
  * @param barrier a barrier

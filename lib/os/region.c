@@ -72,10 +72,14 @@ static size_t whole_pages(size_t size)
     return size & ~(mp__region_page_size() - 1);
 }
 
-/* A file may not grow past the file size limit, and trying raises SIGXFSZ. */
-static size_t within_file_limit(size_t size)
+/* A file may not grow past the file size limit, and trying raises SIGXFSZ. Of an address space that
+ * is limited at most a quarter is taken: the program needs the rest, and would find out too
+ * late. */
+static size_t within_limits(size_t size, size_t least)
 {
     struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && size > limit.rlim_cur / 4)
+        size = mp__max_size(limit.rlim_cur / 4, least);
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur)
         size = limit.rlim_cur;
     return whole_pages(size);
@@ -104,7 +108,7 @@ int mp__region_reserve(void **base, size_t *size, size_t least)
     int saved = errno;
     int cause = ENOMEM;
     void *region = MAP_FAILED;
-    size_t n = within_file_limit(*size);
+    size_t n = within_limits(*size, least);
     for (; n >= least && region == MAP_FAILED; n = whole_pages(n / 2)) {
         region = try_size(n, &cause);
         if (region != MAP_FAILED) {
