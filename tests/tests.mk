@@ -63,7 +63,8 @@ check-asan check-ubsan check-san check-tsan: check-%:
 
 check-valgrind: ## the unit tests under valgrind, with leak check
 	@CC='$(CC)' tests/packages.sh libcmocka-dev valgrind libc6-dbg
-	+@WRAP=tests/valgrind.sh MP_TEST_SCALE=$${MP_TEST_SCALE:-8} $(MAKE) --no-print-directory check-unit
+	+@WRAP=tests/valgrind.sh MP_TEST_SCALE=$${MP_TEST_SCALE:-8} LIMIT=$${LIMIT:-60} JOBS=$${JOBS:-4} \
+	    $(MAKE) --no-print-directory check-unit
 
 check-install: lib $(O)/mproc.pc ## installs, builds and runs outside programs, uninstalls
 	@O='$(abspath $(O))' MAKE='$(MAKE)' CC='$(CC)' tests/install/run.sh
