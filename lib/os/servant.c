@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <mproc/error.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -171,13 +172,21 @@ static bool is_gone(const mp__servant *s)
     return s->pid == 0 || (kill(s->pid, 0) != 0 && errno == ESRCH);
 }
 
+/* What shows the servant's end: its pidfd, or else the bell, whose other end it has. By its id alone a
+ * zombie that nobody reaps would seem to live. */
+static int sentinel_of(const mp__servant *s)
+{
+    int fd = mp__owned_fd(&s->pidfd);
+    return fd >= 0 ? fd : mp__owned_fd(&s->bell);
+}
+
 int mp__servant_wait(mp__servant *s, mp__deadline until)
 {
     int saved = errno;
     int rc = 0;
     for (;;) {
-        int fd = mp__owned_fd(&s->pidfd);
-        if (fd >= 0)
+        int fd = sentinel_of(s);
+        if (fd >= 0) /* the servant never writes to the bell */
             rc = mp__poll_one(fd, POLLIN, until);
         reap_if_ours(s);
         if (fd >= 0 ? rc > 0 : is_gone(s)) {
@@ -219,6 +228,20 @@ int mp__servant_watch(mp__owned *sentinel, int pid)
     mp__owned_lock();
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     int rc = fd >= 0 ? mp__owned_adopt(sentinel, fd) : MP_ESYS(errno);
+    mp__owned_unlock();
+    errno = saved;
+    return rc;
+}
+
+int mp__servant_watch_program(mp__owned *sentinel, int pid)
+{
+    int rc = mp__servant_watch(sentinel, pid);
+    if (rc == 0)
+        return 0;
+    int saved = errno;
+    mp__owned_lock();
+    int fd = eventfd(0, EFD_CLOEXEC); /* nobody ever writes to it */
+    rc = fd >= 0 ? mp__owned_adopt(sentinel, fd) : MP_ESYS(errno);
     mp__owned_unlock();
     errno = saved;
     return rc;

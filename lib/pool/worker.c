@@ -49,7 +49,7 @@ static void introduce(const worker *me, unsigned number)
     mp__entry_begin(self, parent, NULL);
     /* The program lives: the supervisor, without which this process would be killed, watches it. */
     if (parent != NULL)
-        mp__servant_watch(&parent->child.sentinel, me->plan->program_pid);
+        mp__servant_watch_program(&parent->child.sentinel, me->plan->program_pid);
     mp__process_tie_children();
 }
 
