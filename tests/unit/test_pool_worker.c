@@ -204,12 +204,13 @@ static void only_kept_descriptors_are_open(void **state)
 {
     (void)state;
     int kept[2], other[2], many[20], pid = 0;
-    char byte = 0, before[NUMBERS], seen[NUMBERS];
+    char byte = 0, seen[NUMBERS];
+    if (getenv("MP_TEST_VALGRIND") != NULL)
+        skip(); /* it has some of its own */
     assert_int_equal(pipe(kept), 0);
     assert_int_equal(pipe(other), 0);
     for (int i = 0; i < 20; i++)
         many[i] = dup(other[0]);
-    list_descriptors(getpid(), before);
     mp_pool *pool;
     const int keep[] = {kept[1], kept[0], STDERR_FILENO, kept[1], -1};
     assert_int_equal(mp_pool_new(&pool, .processes = 2, .keep = keep), 0);
