@@ -62,6 +62,8 @@ one() {
     log=$logs/$(echo "$name" | tr / .)
     TMPDIR=$(mktemp -d /tmp/mproc-test.XXXXXX) || exit 1
     export TMPDIR
+    trap 'rm -rf "$TMPDIR"' EXIT
+    trap 'exit 1' HUP INT TERM
     memory=$(named_memory)
     case $1 in *.sh) wrap= ;; *) wrap=${WRAP-} ;; esac
     start=$(date +%s%N)
@@ -74,7 +76,6 @@ one() {
         echo "run.sh: left behind: $left" >>"$log"
         [ "$status" = 0 ] && status=1
     fi
-    rm -rf "$TMPDIR"
     ran=0 passed=0 failed=0 skipped=0
     count "$log"
     echo "$passed $failed $skipped $name" >>"$logs/results"
