@@ -172,8 +172,8 @@ static bool is_gone(const mp__servant *s)
     return s->pid == 0 || (kill(s->pid, 0) != 0 && errno == ESRCH);
 }
 
-/* What shows the servant's end: its pidfd, or else the bell, whose other end it has. By its id alone a
- * zombie that nobody reaps would seem to live. */
+/* What shows the servant's end: its pidfd, or else the bell, whose other end it has. By its id
+ * alone a zombie that nobody reaps would seem to live. */
 static int sentinel_of(const mp__servant *s)
 {
     int fd = mp__owned_fd(&s->pidfd);

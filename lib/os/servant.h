@@ -40,8 +40,8 @@ void mp__servant_drop(mp__servant *s);
 /* A sentinel for any process, of which the caller knows that it lives. Returns 0 or a code. */
 int mp__servant_watch(mp__owned *sentinel, int pid);
 
-/* The same in a process that is killed when that one ends, for which it lives on: where the system has
- * no pidfds, a sentinel that never shows anything. */
+/* The same in a process that is killed when that one ends, for which it lives on: where the system
+ * has no pidfds, a sentinel that never shows anything. */
 int mp__servant_watch_program(mp__owned *sentinel, int pid);
 
 #endif

@@ -93,7 +93,7 @@ static bool is_broken(uint32_t state)
 
 static slot *row_of(barrier_body *b, uint32_t state)
 {
-    return b->slots + (state >> 1) % 2 * b->parties;
+    return b->slots + (size_t)((state >> 1) % 2) * b->parties;
 }
 
 /* With the lock held: ends the round. The wake follows after the unlock. Whoever finds it begun
