@@ -8,6 +8,7 @@
 #include <mproc.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/ptrace.h>
 
 #include <cmocka.h>
 
@@ -19,6 +20,8 @@ struct arena_of_claims {
     word *runs[WORKS];  /* how often an index was settled */
     word *state[WORKS]; /* of an index: 0 untouched, 1 in hand, 2 settled */
     random_state random;
+    uint32_t back;   /* once in so many items a worker gives the rest of its range back */
+    uint32_t pauses; /* that an item may take */
 };
 
 static int none(const void *in, void *out, void *context)
@@ -71,11 +74,11 @@ static int settle_range(struct arena_of_claims *a, mp__slot *s, mp__range r, ran
     for (uint64_t i = r.start; i < r.end; i++) {
         mp__store_release(&s->item, i << 1 | 1);
         CHECK(mp__add_seq(&a->state[k][i], 1) == 0); /* nobody else has it */
-        for (uint32_t n = k % 2 != 0 ? random_below(random, 400) : 0; n > 0; n--)
+        for (uint32_t n = k % 2 != 0 ? random_below(random, a->pauses) : 0; n > 0; n--)
             mp__pause(); /* the other works are nothing but claims */
         mp__add_seq(&a->runs[k][i], 1);
         mp__store_seq(&a->state[k][i], 2);
-        if (random_below(random, 50) == 0) {
+        if (random_below(random, a->back) == 0) {
             mp__claim_set(a->control, s, (mp__range){i + 1, r.end});
             if (i + 1 == r.end)
                 return 0;
@@ -173,7 +176,8 @@ static size_t count_of(struct arena_of_claims *a)
 static void every_index_exactly_once(void **state)
 {
     (void)state;
-    struct arena_of_claims a = {.random = random_start("every_index_exactly_once")};
+    struct arena_of_claims a = {
+        .random = random_start("every_index_exactly_once"), .back = 50, .pauses = 400};
     int hits = 0;
     assert_int_equal(mp_init(), 0);
     size_t before = bytes_in_use();
@@ -249,10 +253,102 @@ static void a_stop_hands_out_the_rest_once(void **state)
     mp_shared_free(c);
 }
 
+/* ---- every instruction ---- */
+
+/* A worker in slot 0 that dies after so many instructions. Returns false if it had ended by then. */
+static bool die_after(struct arena_of_claims *a, int instructions)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(240);
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        _exit(claim_and_settle(a, 0, 99));
+    }
+    bool lives = waitpid(pid, &status, 0) == pid && WIFSTOPPED(status);
+    for (int i = 0; i < instructions && lives; i++) {
+        if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 || waitpid(pid, &status, 0) != pid)
+            fail_msg("cannot step");
+        lives = WIFSTOPPED(status);
+    }
+    if (lives)
+        child_kill(pid);
+    else
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return lives;
+}
+
+static void make_small_works(struct arena_of_claims *a, word *cells)
+{
+    mp__work *last;
+    memset((void *)cells, 0, 64 * sizeof *cells);
+    a->control = make_control();
+    last = mp__load_relaxed(&a->control->first);
+    static const size_t counts[] = {3, 1, 2}, chunks[] = {2, 0, 1};
+    for (int k = 0; k < 3; k++) {
+        a->works[k] = make_work(counts[k], chunks[k]);
+        a->runs[k] = cells + 8 * k;
+        a->state[k] = cells + 32 + 8 * k;
+        append(&last, a->works[k]);
+    }
+}
+
+static void check_small_works(struct arena_of_claims *a, int instructions)
+{
+    for (int k = 0; k < 3; k++) {
+        if (!mp__work_is_done(a->works[k]))
+            fail_msg("work %d is not done after a death at %d", k, instructions);
+        for (uint64_t i = 0; i < a->works[k]->count; i++)
+            if (a->runs[k][i] != 1)
+                fail_msg("work %d, item %d: %u times after a death at %d", k, (int)i, a->runs[k][i],
+                         instructions);
+        mp__work_free(a->works[k]);
+    }
+}
+
+/* One death, after which another worker goes on before, or only after the dead one's claim is resolved;
+ * then the next one in its slot takes up the rest. */
+static bool one_death(struct arena_of_claims *a, word *cells, int instructions, bool others_first)
+{
+    make_small_works(a, cells);
+    mp__work *dummy = mp__load_relaxed(&a->control->first);
+    bool died = die_after(a, instructions);
+    if (others_first)
+        assert_int_equal(claim_and_settle(a, 1, 7), 0);
+    if (died)
+        resolve(a, 0);
+    assert_int_equal(claim_and_settle(a, 0, 7), 0);
+    assert_int_equal(claim_and_settle(a, 1, 7), 0);
+    check_small_works(a, instructions);
+    mp__work_free(dummy);
+    mp_shared_free(a->control);
+    return died;
+}
+
+static void a_death_at_every_instruction(void **state)
+{
+    (void)state;
+    if (getenv("MP_TEST_VALGRIND") != NULL)
+        skip(); /* which runs other instructions */
+    struct arena_of_claims a = {.random = random_start("a_death"), .back = 2, .pauses = 1};
+    word *cells = common(64 * sizeof *cells);
+    uint32_t stride = 37; /* all of them take minutes; each run looks at others */
+    int instructions = (int)random_below(&a.random, stride);
+    assert_int_equal(mp_init(), 0);
+    while (one_death(&a, cells, instructions, false) && one_death(&a, cells, instructions, true))
+        instructions += (int)stride;
+    printf("%d instructions\n", instructions);
+    assert_true(instructions > 100);
+    munmap((void *)cells, 64 * sizeof *cells);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stop_hands_out_the_rest_once),
+        cmocka_unit_test(a_death_at_every_instruction),
         cmocka_unit_test(every_index_exactly_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 
 #include <cmocka.h>
 
@@ -237,6 +238,99 @@ static void supervisors_die(void **state)
     munmap(weather, sizeof *weather);
 }
 
+/* ---- every instruction of a worker ---- */
+
+static int own_pid(const void *in, void *out, void *context)
+{
+    (void)in, (void)context;
+    *(int *)out = (int)getpid();
+    return 0;
+}
+
+/* The pool's one worker, asleep and held by us. */
+static int hold_worker(mp_pool *pool)
+{
+    int pid = 0, status = 0;
+    assert_int_equal(mp_pool_apply(pool, own_pid, NULL, 0, &pid, sizeof pid, LONG), 0);
+    until_asleep(pid);
+    if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) != 0)
+        return 0;
+    assert_int_equal(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL), 0);
+    assert_int_equal(waitpid(pid, &status, __WALL), pid);
+    return pid;
+}
+
+static void kill_held(int pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, __WALL); /* its death is told to us first, then to the supervisor */
+}
+
+/* A worker gets work, and dies after so many instructions. Returns 1, 0 if it was done with the work
+ * before, -1 if we may not hold workers. */
+static int one_death(mp_pool *pool, int instructions, int retries)
+{
+    enum { N = 3 };
+    static const uint32_t in[N] = {0, 0, 0};
+    uint32_t out[N] = {9, 9, 9};
+    mp_task_error errors[N];
+    mp_result *r;
+    int pid = hold_worker(pool), status, lost = 0;
+    if (pid == 0)
+        return -1;
+    mp_job job = {.size = sizeof job,
+                  .task = work,
+                  .in = in,
+                  .in_size = sizeof *in,
+                  .out = out,
+                  .out_size = sizeof *out,
+                  .count = N,
+                  .retries = retries,
+                  .errors = errors,
+                  .chunksize = 2};
+    assert_int_equal(mp_pool_submit(pool, &r, &job), 0);
+    for (int i = 0; i < instructions; i++) {
+        assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+        assert_int_equal(waitpid(pid, &status, __WALL), pid);
+    }
+    bool done = mp_result_ready(r);
+    kill_held(pid);
+    assert_int_equal(mp_result_wait(r, LONG), 0);
+    for (int i = 0; i < N; i++) {
+        if (out[i] != (errors[i].code == 0 ? 1 : 9) || (errors[i].code != 0 && retries > 0))
+            fail_msg("item %d after %d instructions: %u, %s", i, instructions, out[i],
+                     mp_errname(errors[i].code));
+        if (errors[i].code == 0)
+            continue;
+        assert_int_equal(errors[i].code, MP_ECRASHED);
+        assert_int_equal(errors[i].worker, pid);
+        lost++;
+    }
+    assert_true(lost <= (done ? 0 : 1));
+    mp_result_free(r);
+    return done ? 0 : 1;
+}
+
+static void a_death_at_every_instruction(void **state)
+{
+    (void)state;
+    if (getenv("MP_TEST_VALGRIND") != NULL)
+        skip(); /* which runs other instructions */
+    weather = common(sizeof *weather);
+    random_state random = random_start("a_death");
+    mp_pool *pool;
+    assert_int_equal(mp_pool_new(&pool, .processes = 1), 0);
+    int stride = 47, instructions = (int)random_below(&random, 47), died = 0;
+    while ((died = one_death(pool, instructions, instructions % 2)) == 1)
+        instructions += stride;
+    printf("%d instructions\n", instructions);
+    mp_pool_free(pool);
+    munmap(weather, sizeof *weather);
+    if (died < 0)
+        skip(); /* a sandbox */
+    assert_true(instructions > 300);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +338,7 @@ int main(void)
         cmocka_unit_test(with_retries),
         cmocka_unit_test(single_tasks),
         cmocka_unit_test(supervisors_die),
+        cmocka_unit_test(a_death_at_every_instruction),
     };
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
