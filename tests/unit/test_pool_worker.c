@@ -91,7 +91,7 @@ static void an_initializer_and_a_finalizer_for_each(void **state)
 static void workers_last_so_many_items(void **state)
 {
     (void)state;
-    enum { N = 103 };
+    enum { N = 53 };
     int pids[N], in[N];
     mp_pool *pool;
     for (int limit = 1; limit <= 10; limit += 3) {
