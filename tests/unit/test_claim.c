@@ -255,7 +255,8 @@ static void a_stop_hands_out_the_rest_once(void **state)
 
 /* ---- every instruction ---- */
 
-/* A worker in slot 0 that dies after so many instructions. Returns false if it had ended by then. */
+/* A worker in slot 0 that dies after so many instructions. Returns false if it had ended by
+ * then. */
 static bool die_after(struct arena_of_claims *a, int instructions)
 {
     int status = 0;
@@ -308,8 +309,8 @@ static void check_small_works(struct arena_of_claims *a, int instructions)
     }
 }
 
-/* One death, after which another worker goes on before, or only after the dead one's claim is resolved;
- * then the next one in its slot takes up the rest. */
+/* One death, after which another worker goes on before, or only after the dead one's claim is
+ * resolved; then the next one in its slot takes up the rest. */
 static bool one_death(struct arena_of_claims *a, word *cells, int instructions, bool others_first)
 {
     make_small_works(a, cells);

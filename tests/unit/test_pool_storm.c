@@ -266,8 +266,8 @@ static void kill_held(int pid)
     waitpid(pid, NULL, __WALL); /* its death is told to us first, then to the supervisor */
 }
 
-/* A worker gets work, and dies after so many instructions. Returns 1, 0 if it was done with the work
- * before, -1 if we may not hold workers. */
+/* A worker gets work, and dies after so many instructions. Returns 1, 0 if it was done with the
+ * work before, -1 if we may not hold workers. */
 static int one_death(mp_pool *pool, int instructions, int retries)
 {
     enum { N = 3 };
