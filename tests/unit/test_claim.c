@@ -255,6 +255,14 @@ static void a_stop_hands_out_the_rest_once(void **state)
 
 /* ---- every instruction ---- */
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#define SANITIZED __has_feature(address_sanitizer)
+#else
+#define SANITIZED false
+#endif
+
 /* A worker in slot 0 that dies after so many instructions. Returns false if it had ended by
  * then. */
 static bool die_after(struct arena_of_claims *a, int instructions)
@@ -331,8 +339,8 @@ static bool one_death(struct arena_of_claims *a, word *cells, int instructions, 
 static void a_death_at_every_instruction(void **state)
 {
     (void)state;
-    if (getenv("MP_TEST_VALGRIND") != NULL)
-        skip(); /* which runs other instructions */
+    if (getenv("MP_TEST_VALGRIND") != NULL || SANITIZED)
+        skip(); /* which run other instructions, and many more */
     struct arena_of_claims a = {.random = random_start("a_death"), .back = 2, .pauses = 1};
     word *cells = common(64 * sizeof *cells);
     uint32_t stride = 37; /* all of them take minutes; each run looks at others */
