@@ -7,6 +7,7 @@
 #   CC CFLAGS CPPFLAGS LDFLAGS LDLIBS        yours; what the library needs is added to them
 #   PREFIX LIBDIR INCLUDEDIR DESTDIR         where `make install` puts it (/usr/local)
 #   T=NAME JOBS=N LIMIT=S MP_TEST_SCALE=X    which tests, how many at once, how patient
+#   STEPS=1                                  with kill points in the library (lib/os/step.h)
 
 O        ?= build
 CFLAGS   ?= -O2 -g
@@ -14,7 +15,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wformat=2 -Wpointer
             -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
 
 # Warnings come first so that CFLAGS can turn one off; what the code relies on comes last.
-COMPILE   = $(CC) -Iinclude $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -pthread -MMD -MP
+COMPILE   = $(CC) -Iinclude $(WARNINGS) $(if $(STEPS),-DMPROC_STEPS) $(CPPFLAGS) $(CFLAGS) -pthread -MMD -MP
 LINK      = $(CC) $(CFLAGS) $(LDFLAGS) -pthread
 
 # $(call run,WORD)COMMAND: shows the command with V=1, else WORD and the target.

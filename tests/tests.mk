@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 # The tests: each tests/*/test_*.c a program, each tests/*/test_*.sh a script; T=NAME chooses.
 
-TEST_SRC    := $(wildcard tests/*/test_*.c)
+TEST_SRC    := $(filter-out $(if $(STEPS),,tests/steps/%),$(wildcard tests/*/test_*.c))
 TEST_BIN    := $(TEST_SRC:%.c=$(O)/%)
 TEST_SH     := $(wildcard tests/*/test_*.sh)
 SUPPORT_OBJ := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/support/*.c))
 TEST_FLAGS  := -Ilib -Itests -D_GNU_SOURCE -std=c11
 chosen       = $(if $(T),$(foreach t,$1,$(if $(findstring $(T),$(notdir $t)),$t)),$1)
 
-.PHONY: tests bench check check-unit check-asan check-ubsan check-san check-tsan \
+.PHONY: tests check check-unit check-asan check-ubsan check-san check-tsan \
         check-valgrind check-install test-packages lint cppcheck tidy
 
 tests: $(TEST_BIN) $(O)/tests/runner ## the test programs
@@ -27,16 +27,7 @@ $(O)/tests/runner: tests/runner.c
 	@mkdir -p $(@D)
 	$(call run,CC)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -o $@ $<
 
-# Measurements; each says at its top what it measures.
-BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*.c))
-
-bench: $(BENCH) ## builds the benchmarks into $(O)/tests/bench and runs them
-	@for b in $(BENCH); do echo "== $${b##*/}" && "$$b" || exit 1; done
-
-$(BENCH): $(O)/tests/bench/%: tests/bench/%.c $(O)/lib/libmproc.a $(O)/.flags
-	@mkdir -p $(@D) $(O)/obj/tests
-	$(call run,CC)$(COMPILE) -D_GNU_SOURCE -MF $(O)/obj/tests/$*.d $(LDFLAGS) -o $@ $< \
-	    $(O)/lib/libmproc.a $(LDLIBS) $(PRIVATE_LIBS)
+include $(wildcard tests/*/*.mk)
 
 test-packages:
 	@CC='$(CC)' tests/packages.sh libcmocka-dev

@@ -30,8 +30,15 @@ static void **prev_of(void *entry)
 void mp__robust_announce(mp__thread *self, mp__robust *node)
 {
     mp__fence_compiler();
-    self->robust->list_op_pending = node == NULL ? NULL : (void *)&node->next;
+    /* Computed, not taken: a bell has no link there. */
+    self->robust->list_op_pending =
+        node == NULL ? NULL : (void *)((char *)node + offsetof(mp__robust, next));
     mp__fence_compiler();
+}
+
+void mp__robust_announce_bell(mp__thread *self, _Atomic uint32_t *word)
+{
+    mp__robust_announce(self, (mp__robust *)(void *)word); /* of which only the word exists */
 }
 
 void mp__robust_link(mp__thread *self, mp__robust *node)

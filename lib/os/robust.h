@@ -37,6 +37,11 @@ int mp__robust_check(void);
 /* Announces that the node's word is about to be taken or released by this thread; NULL: done. */
 void mp__robust_announce(mp__thread *self, mp__robust *node);
 
+/* Announces a word that nobody ever owns (it stays 0): if this thread ends now, the kernel wakes
+ * one who sleeps on it. Until the announcement is taken back the thread may take and release no
+ * robust mutex, for each of those announces itself. */
+void mp__robust_announce_bell(mp__thread *self, _Atomic uint32_t *word);
+
 /* Puts a node whose word this thread has taken into its list, and takes it out again. Both between
  * two calls of mp__robust_announce(). */
 void mp__robust_link(mp__thread *self, mp__robust *node);

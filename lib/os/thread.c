@@ -24,6 +24,7 @@ void mp__thread_discover(void)
     self->tid = (uint32_t)syscall(SYS_gettid);
     self->is_main = self->tid == (uint32_t)getpid();
     self->held = 0;
+    self->life = NULL;
 }
 
 void mp__thread_forget(void)

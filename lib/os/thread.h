@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct robust_list_head;
+struct mp__life;
 
 typedef struct mp__thread {
     uint32_t tid;                    /* 0 until discovered, and again in a forked child */
@@ -14,6 +15,7 @@ typedef struct mp__thread {
     struct robust_list_head *robust; /* the C library's list head */
     bool is_main;                    /* the thread that main() runs in */
     uint32_t spin;                   /* how long spinning has paid lately, in pauses */
+    struct mp__life *life;           /* its life word, from the first use; see sync/life.h */
 } mp__thread;
 
 extern _Thread_local mp__thread mp__thread_this;

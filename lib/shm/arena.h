@@ -15,6 +15,7 @@
 #define MP__CHUNK_SIZE   ((size_t)64 << 10)
 #define MP__SIZE_CLASSES 40 /* see shm/span.c */
 #define MP__SHARDS       4  /* spans in use per class, chosen by thread */
+#define MP__LIFE_BLOCKS  14 /* see sync/life.c */
 
 /*
  * What a chunk is. Only the holder of `lock` changes descriptors, except that the one who frees a
@@ -59,6 +60,9 @@ typedef struct mp__arena {
     _Atomic uint32_t class_search[MP__SIZE_CLASSES]; /* no room in this class below; a hint */
     /* The span that a shard allocates from, as chunk number + 1. */
     _Atomic uint32_t current[MP__SHARDS][MP__SIZE_CLASSES];
+    /* The life words of all threads, which belong to sync/life.c. */
+    mp__mutex lives_lock;
+    _Atomic uintptr_t lives[MP__LIFE_BLOCKS];
 } mp__arena;
 
 /* The family's arena; NULL before it is founded. Written once; see mp__arena_get(). */
