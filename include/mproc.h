@@ -16,6 +16,7 @@
 #include <mproc/process.h>
 #include <mproc/queue.h>
 #include <mproc/result.h>
+#include <mproc/rlock.h>
 #include <mproc/shared.h>
 #include <mproc/version.h>
 #include <mproc/wait.h>
