@@ -10,6 +10,11 @@ extern _Atomic uint32_t mp__interrupt_word;
 
 /* Takes a pending interrupt, in the main thread; false elsewhere. A blocking call asks once at its
  * start, and again whenever a sleep has ended. */
-bool mp__interrupted(void);
+bool mp__interrupt_take(void);
+
+static inline bool mp__interrupted(void)
+{
+    return __builtin_expect(mp__load_relaxed(&mp__interrupt_word) != 0, 0) && mp__interrupt_take();
+}
 
 #endif

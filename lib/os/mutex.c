@@ -90,30 +90,28 @@ static int sleep_and_take(mp__mutex *m, mp__thread *self, mp__deadline until, bo
 int mp__mutex_acquire(mp__mutex *m, mp__deadline until, bool interruptible)
 {
     mp__thread *self = mp__thread_self();
-    mp__robust_announce(self, m);
     uint32_t word = 0;
-    int rc;
-    if (mp__cas_acquire(&m->word, &word, self->tid)) {
-        mp__robust_link(self, m);
-        rc = 0;
-    } else {
-        rc = take(m, self, &word, 0);
-        if (rc == NOT_YET && until.ns != 0 && mp__may_spin())
-            rc = spin(m, self, &word);
-        if (rc == NOT_YET)
-            rc = until.ns == 0 ? MP_ETIMEDOUT : sleep_and_take(m, self, until, interruptible);
-    }
+    mp__robust_announce(self, m);
+    int rc = take(m, self, &word, 0);
+    if (rc == NOT_YET && until.ns != 0 && mp__may_spin())
+        rc = spin(m, self, &word);
+    if (rc == NOT_YET)
+        rc = until.ns == 0 ? MP_ETIMEDOUT : sleep_and_take(m, self, until, interruptible);
     mp__robust_announce(self, NULL);
     return rc;
 }
 
 bool mp__mutex_lock(mp__mutex *m)
 {
+    if (__builtin_expect(mp__mutex_take_free(m, mp__thread_self()), 1))
+        return false;
     return mp__mutex_acquire(m, MP__NEVER, false) == MP_OWNERDEAD;
 }
 
 int mp__mutex_lock_briefly(mp__mutex *m)
 {
+    if (__builtin_expect(mp__mutex_take_free(m, mp__thread_self()), 1))
+        return 0;
     int rc = mp__mutex_acquire(m, MP__AT_ONCE, false);
     if (rc == MP_ETIMEDOUT)
         rc = mp__mutex_acquire(m, mp__deadline_in_ns(MP__NS_PER_MS), false);
@@ -122,19 +120,5 @@ int mp__mutex_lock_briefly(mp__mutex *m)
 
 void mp__mutex_unlock(mp__mutex *m)
 {
-    mp__thread *self = mp__thread_self();
-    mp__robust_announce(self, m);
-    mp__robust_unlink(self, m);
-    /* Publishes what the lock guards to the next compare-and-swap in take(), and is the full
-     * barrier between a change and the look for sleepers that follows an unlock. */
-    uint32_t word = mp__exchange_seq(&m->word, 0);
-    if (word & MP__WAITERS)
-        mp__futex_wake(&m->word, 1);
-    mp__robust_announce(self, NULL);
-}
-
-bool mp__mutex_is_mine(const mp__mutex *m)
-{
-    uint32_t word = mp__load_relaxed(&m->word);
-    return (word & MP__TID_MASK) == mp__thread_self()->tid;
+    mp__mutex_give_up(m, mp__thread_self());
 }

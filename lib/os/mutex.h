@@ -4,10 +4,23 @@
 #define MPROC_OS_MUTEX_H
 
 #include "base/deadline.h"
+#include "os/futex.h"
 #include "os/robust.h"
 
 /* Zeroed memory is a free mutex. */
 typedef mp__robust mp__mutex;
+
+/* Takes a mutex that is free and was left in order; false: it is not, mp__mutex_acquire() will. */
+static inline bool mp__mutex_take_free(mp__mutex *m, mp__thread *self)
+{
+    mp__robust_announce(self, m);
+    uint32_t word = 0;
+    bool taken = mp__cas_acquire(&m->word, &word, self->tid);
+    if (taken)
+        mp__robust_link(self, m);
+    mp__robust_announce(self, NULL);
+    return taken;
+}
 
 /* Acquires. Returns 0; MP_OWNERDEAD: acquired, the last owner died in it; MP_ETIMEDOUT;
  * MP_EDEADLK: this thread holds it; and if `interruptible` MP_EINTR. */
@@ -20,9 +33,26 @@ bool mp__mutex_lock(mp__mutex *m);
 /* The same for tries: gives up after 1 ms, then MP_EAGAIN. Else 0 or MP_OWNERDEAD. */
 int mp__mutex_lock_briefly(mp__mutex *m);
 
+/* Releases what `self`, the calling thread, holds. */
+static inline void mp__mutex_give_up(mp__mutex *m, mp__thread *self)
+{
+    mp__robust_announce(self, m);
+    mp__robust_unlink(self, m);
+    /* Publishes what the lock guards to the next compare-and-swap in take(), and is the full
+     * barrier between a change and the look for sleepers that follows an unlock. */
+    uint32_t word = mp__exchange_seq(&m->word, 0);
+    if (__builtin_expect((word & MP__WAITERS) != 0, 0))
+        mp__futex_wake(&m->word, 1);
+    mp__robust_announce(self, NULL);
+}
+
 void mp__mutex_unlock(mp__mutex *m);
 
 /* Whether the calling thread holds it. */
-bool mp__mutex_is_mine(const mp__mutex *m);
+static inline bool mp__mutex_is_mine(const mp__mutex *m)
+{
+    uint32_t word = mp__load_relaxed(&m->word);
+    return (word & MP__TID_MASK) == mp__thread_self()->tid;
+}
 
 #endif

@@ -6,6 +6,9 @@
 #include "base/atomic.h"
 #include "os/thread.h"
 
+#include <linux/futex.h>
+#include <stddef.h>
+
 /*
  * The kernel walks a dying thread's robust list and, in each word that holds the thread's id, sets
  * MP__OWNER_DIED, clears the id, and wakes one sleeper if MP__WAITERS is set. There is one list per
@@ -35,17 +38,57 @@ typedef struct mp__robust {
 int mp__robust_check(void);
 
 /* Announces that the node's word is about to be taken or released by this thread; NULL: done. */
-void mp__robust_announce(mp__thread *self, mp__robust *node);
+static inline void mp__robust_announce(mp__thread *self, mp__robust *node)
+{
+    mp__fence_compiler();
+    /* Computed, not taken: a bell has no link there. */
+    self->robust->list_op_pending =
+        node == NULL ? NULL : (void *)((char *)node + offsetof(mp__robust, next));
+    mp__fence_compiler();
+}
 
 /* Announces a word that nobody ever owns (it stays 0): if this thread ends now, the kernel wakes
  * one who sleeps on it. Until the announcement is taken back the thread may take and release no
  * robust mutex, for each of those announces itself. */
-void mp__robust_announce_bell(mp__thread *self, _Atomic uint32_t *word);
+static inline void mp__robust_announce_bell(mp__thread *self, _Atomic uint32_t *word)
+{
+    mp__robust_announce(self, (mp__robust *)(void *)word); /* of which only the word exists */
+}
+
+/* An entry of the list points to a node's `next`; the lowest bit marks priority-inheriting mutexes
+ * of the C library and is kept. */
+static inline void **mp__robust_next_of(void *entry)
+{
+    return (void **)((uintptr_t)entry & ~(uintptr_t)1);
+}
+
+static inline void **mp__robust_prev_of(void *entry)
+{
+    return mp__robust_next_of(entry) - 1;
+}
 
 /* Puts a node whose word this thread has taken into its list, and takes it out again. Both between
  * two calls of mp__robust_announce(). */
-void mp__robust_link(mp__thread *self, mp__robust *node);
-void mp__robust_unlink(mp__thread *self, mp__robust *node);
+static inline void mp__robust_link(mp__thread *self, mp__robust *node)
+{
+    void *first = self->robust->list.next;
+    node->next = first;
+    node->prev = &self->robust->list;
+    *mp__robust_prev_of(first) = &node->next;
+    mp__fence_compiler(); /* the node is whole before the list reaches it */
+    self->robust->list.next = (void *)&node->next;
+    self->held++;
+}
+
+static inline void mp__robust_unlink(mp__thread *self, mp__robust *node)
+{
+    *mp__robust_prev_of(node->next) = node->prev;
+    mp__fence_compiler();
+    *mp__robust_next_of(node->prev) = node->next;
+    mp__fence_compiler(); /* the list has left the node before its links go */
+    node->prev = node->next = NULL;
+    self->held--;
+}
 
 /* Whether the thread that this word's value names has ended, or nobody holds it. */
 static inline bool mp__robust_abandoned(uint32_t word)

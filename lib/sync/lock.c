@@ -93,15 +93,10 @@ void mp_lock_free(mp_lock *lock)
         mp_shared_free(lock);
 }
 
-int mp_lock_acquire(mp_lock *lock, double timeout)
+static int acquire_slowly(lock_body *body, mp__thread *self, double timeout)
 {
-    lock_body *body = body_of(lock);
-    if (body == NULL || timeout != timeout)
-        return MP_EINVAL;
-    if (mp__thread_self()->held >= MP__ROBUST_MOST)
+    if (self->held >= MP__ROBUST_MOST)
         return mp__mutex_is_mine(&body->mutex) ? MP_EDEADLK : MP_EAGAIN;
-    if (timeout > 0 && mp__interrupted())
-        return MP_EINTR;
     int rc = mp__mutex_acquire(&body->mutex, MP__AT_ONCE, false);
     if (rc != MP_ETIMEDOUT || timeout <= 0)
         return rc;
@@ -110,13 +105,28 @@ int mp_lock_acquire(mp_lock *lock, double timeout)
     return mp__mutex_acquire(&body->mutex, until, true);
 }
 
+int mp_lock_acquire(mp_lock *lock, double timeout)
+{
+    lock_body *body = body_of(lock);
+    if (body == NULL || timeout != timeout)
+        return MP_EINVAL;
+    if (timeout > 0 && mp__interrupted())
+        return MP_EINTR;
+    mp__thread *self = mp__thread_self();
+    if (__builtin_expect(self->held < MP__ROBUST_MOST, 1) &&
+        mp__mutex_take_free(&body->mutex, self))
+        return 0;
+    return acquire_slowly(body, self, timeout);
+}
+
 int mp_lock_release(mp_lock *lock)
 {
     lock_body *body = body_of(lock);
     if (body == NULL)
         return MP_EINVAL;
-    if (!mp__mutex_is_mine(&body->mutex))
+    mp__thread *self = mp__thread_self();
+    if ((mp__load_relaxed(&body->mutex.word) & MP__TID_MASK) != self->tid)
         return MP_EPERM;
-    mp__mutex_unlock(&body->mutex);
+    mp__mutex_give_up(&body->mutex, self);
     return 0;
 }
