@@ -40,7 +40,9 @@ static int take(mp__mutex *m, mp__thread *self, uint32_t *seen, uint32_t mark)
     while (mp__robust_abandoned(word)) {
         uint32_t mine = self->tid | (word & MP__WAITERS) | mark;
         if (mp__cas_acquire(&m->word, &word, mine)) {
+            MP_STEP("mutex.take.taken");
             mp__robust_link(self, m);
+            MP_STEP("mutex.take.linked");
             return word & MP__OWNER_DIED ? MP_OWNERDEAD : 0;
         }
     }
@@ -72,6 +74,7 @@ static int sleep_and_take(mp__mutex *m, mp__thread *self, mp__deadline until, bo
         if (!(seen & MP__WAITERS) &&
             !mp__cas_relaxed(&m->word, &seen, seen | MP__WAITERS)) /* its unlock will look */
             continue;
+        MP_STEP("mutex.acquire.marked");
         if (mp__deadline_passed(until))
             return MP_ETIMEDOUT;
         mp__deadline slice = mp__deadline_look_again(until);
@@ -80,6 +83,7 @@ static int sleep_and_take(mp__mutex *m, mp__thread *self, mp__deadline until, bo
         else
             mp__futex_wait(&m->word, seen | MP__WAITERS, slice);
         mark = MP__WAITERS;
+        MP_STEP("mutex.acquire.woken");
         if (interruptible && mp__interrupted()) {
             mp__futex_wake(&m->word, 1); /* what ended our sleep may have been another's wake */
             return MP_EINTR;

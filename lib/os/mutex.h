@@ -6,6 +6,7 @@
 #include "base/deadline.h"
 #include "os/futex.h"
 #include "os/robust.h"
+#include "os/step.h"
 
 /* Zeroed memory is a free mutex. */
 typedef mp__robust mp__mutex;
@@ -16,8 +17,11 @@ static inline bool mp__mutex_take_free(mp__mutex *m, mp__thread *self)
     mp__robust_announce(self, m);
     uint32_t word = 0;
     bool taken = mp__cas_acquire(&m->word, &word, self->tid);
-    if (taken)
+    if (taken) {
+        MP_STEP("mutex.acquire.taken");
         mp__robust_link(self, m);
+        MP_STEP("mutex.acquire.linked");
+    }
     mp__robust_announce(self, NULL);
     return taken;
 }
@@ -37,12 +41,16 @@ int mp__mutex_lock_briefly(mp__mutex *m);
 static inline void mp__mutex_give_up(mp__mutex *m, mp__thread *self)
 {
     mp__robust_announce(self, m);
+    MP_STEP("mutex.release.announced");
     mp__robust_unlink(self, m);
+    MP_STEP("mutex.release.unlinked");
     /* Publishes what the lock guards to the next compare-and-swap in take(), and is the full
      * barrier between a change and the look for sleepers that follows an unlock. */
     uint32_t word = mp__exchange_seq(&m->word, 0);
+    MP_STEP("mutex.release.freed");
     if (__builtin_expect((word & MP__WAITERS) != 0, 0))
         mp__futex_wake(&m->word, 1);
+    MP_STEP("mutex.release.woken");
     mp__robust_announce(self, NULL);
 }
 

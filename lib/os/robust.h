@@ -4,6 +4,7 @@
 #define MPROC_OS_ROBUST_H
 
 #include "base/atomic.h"
+#include "os/step.h"
 #include "os/thread.h"
 
 #include <linux/futex.h>
@@ -74,8 +75,10 @@ static inline void mp__robust_link(mp__thread *self, mp__robust *node)
     void *first = self->robust->list.next;
     node->next = first;
     node->prev = &self->robust->list;
+    MP_STEP("robust.link.node_made");
     *mp__robust_prev_of(first) = &node->next;
     mp__fence_compiler(); /* the node is whole before the list reaches it */
+    MP_STEP("robust.link.back_set");
     self->robust->list.next = (void *)&node->next;
     self->held++;
 }
@@ -84,8 +87,10 @@ static inline void mp__robust_unlink(mp__thread *self, mp__robust *node)
 {
     *mp__robust_prev_of(node->next) = node->prev;
     mp__fence_compiler();
+    MP_STEP("robust.unlink.back_set");
     *mp__robust_next_of(node->prev) = node->next;
     mp__fence_compiler(); /* the list has left the node before its links go */
+    MP_STEP("robust.unlink.out_of_list");
     node->prev = node->next = NULL;
     self->held--;
 }
