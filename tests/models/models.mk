@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+# The models of the protocols, for spin; T=NAME chooses, as for tests.
+
+.PHONY: models deps-models
+
+models: ## checks the models of the protocols with spin, or T=NAME
+	@O='$(abspath $(O))' CC='$(CC)' tests/models/run.sh $(if $(T),$(basename $(notdir \
+	    $(foreach m,$(wildcard tests/models/*.pml),$(if $(findstring $(T),$(notdir $m)),$m)))))
+
+deps-models: ## installs spin, which `make models` needs
+	@CC='$(CC)' tests/packages.sh spin
