@@ -29,6 +29,7 @@
 #include "os/guard.h"
 #include "os/mutex.h"
 #include "os/socket.h"
+#include "os/step.h"
 #include "os/stream.h"
 
 #include <mproc/error.h>
@@ -300,6 +301,7 @@ static int write_frame(mp_connection *c, struct iovec parts[2], mp__deadline unt
         ssize_t n = mp__stream_write(&s->out, parts + skip, 2 - skip);
         if (n >= 0) {
             s->torn = true;
+            MP_STEP("frame.send.part_sent");
             advance(parts, (size_t)n);
             continue;
         }

@@ -2,6 +2,8 @@
 /* Getting messages out of a queue; chan/queue.c tells the whole. */
 #include "chan/queue.h"
 
+#include "os/step.h"
+
 #include <mproc/error.h>
 #include <mproc/shared.h>
 #include <stdlib.h>
@@ -58,14 +60,19 @@ static int try_get(mp_queue *q, place *to, mp__patience *p)
     bool fits = there && matches(&m, to);
     if (fits && m.block == NULL)
         copy_out(&m, to);
+    MP_STEP("queue.get.copied");
     if (fits)
         mp__ring_consume(r, &m);
+    MP_STEP("queue.get.consumed");
     mp__mutex_unlock(&r->get_lock);
     if (!fits)
         return there ? MP_EMSGSIZE : MP_EEMPTY;
+    MP_STEP("queue.get.unlocked");
     wake_putters(q, 1);
+    MP_STEP("queue.get.woken");
     if (m.block != NULL) {
         copy_out(&m, to);
+        MP_STEP("queue.get.block_copied");
         mp_shared_free(m.block);
     }
     return 0;
@@ -83,10 +90,12 @@ static int wait_message(mp_queue *q, mp__patience *p)
     if (mp__spin_until(has_message, q))
         return 0;
     uint32_t ticket = mp__waitword_arm(&q->not_empty);
+    MP_STEP("queue.get.armed");
     int rc = why_empty(q);
     if (rc != MP_EEMPTY)
         return rc;
     rc = mp__waitword_sleep(&q->not_empty, ticket, until);
+    MP_STEP("queue.get.slept");
     if (rc == MP_ETIMEDOUT)
         return why_empty(q);
     if (rc < 0)
@@ -193,8 +202,10 @@ static int try_get_many(mp_queue *q, mp_bytes *messages, int count, mp__patience
         messages[n].length = m.length;
         blocks[n++] = m.block;
         mp__ring_consume(&q->ring, &m);
+        MP_STEP("queue.get_many.consumed");
     }
     mp__mutex_unlock(&q->ring.get_lock);
+    MP_STEP("queue.get_many.unlocked");
     if (n > 0)
         wake_putters(q, n);
     for (int i = 0; i < n; i++)

@@ -36,6 +36,7 @@
 #include "os/page.h"
 #include "os/socket.h"
 #include "os/spill.h"
+#include "os/step.h"
 
 #include <mproc/error.h>
 #include <stdlib.h>
@@ -161,6 +162,7 @@ static int send_packet(mp_connection *c, const struct iovec *parts, int carried,
 {
     for (;;) {
         int rc = mp__socket_send(c->fd, parts, 2, carried);
+        MP_STEP("packet.send.sent");
         if (rc != MP_EAGAIN)
             return rc;
         rc = mp__connection_await(c, true, until);
@@ -215,6 +217,7 @@ static int send_bytes(mp_connection *c, const void *data, size_t length, mp__dea
         return rc;
     rc = mp__spill_write(r->file.fd, (const char *)data + in_packet, length - in_packet);
     h.kind = SPILLED;
+    MP_STEP("packet.send.spilled");
     if (rc == 0)
         rc = send_packet(c, parts, r->file.fd, until);
     rest_free(r);
@@ -308,12 +311,15 @@ static ssize_t receive_locked(mp_connection *c, incoming *in, mp__receipt *recei
     if (rc <= 0)
         return rc == 0 ? MP_EEOF : rc;
     in->in_packet = in->packet - mp__min_size(in->packet, sizeof in->h);
+    MP_STEP("packet.receive.looked");
 
     rc = judge(c, in, receipt);
     if (rc == MP_ESYS(EBADMSG))
         return drop_foreign(c, receipt);
     if (rc == 0 && receipt->want != MP__WANT_SIZE) {
+        MP_STEP("packet.receive.judged");
         rc = take(c, in, receipt);
+        MP_STEP("packet.receive.taken");
         if (rc == 0) /* on an end that is shared against the rules another was faster */
             return MP_EAGAIN;
     }
@@ -351,6 +357,7 @@ static ssize_t receive(mp_connection *c, mp__receipt *receipt, mp__deadline unti
     incoming in = {.carried = -1};
     rc = receive_locked(c, &in, receipt);
     mp__mutex_unlock(receiving);
+    MP_STEP("packet.receive.unlocked");
 
     if (rc >= 0 && in.carried >= 0)
         return in.carried;

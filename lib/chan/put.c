@@ -2,6 +2,8 @@
 /* Putting messages into a queue; chan/queue.c tells the whole. */
 #include "chan/queue.h"
 
+#include "os/step.h"
+
 #include <mproc/error.h>
 #include <mproc/shared.h>
 
@@ -19,12 +21,16 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
         mp__ring_position at = mp__ring_put_begin(r);
         while (done < count && (rc = mp__ring_add(r, &at, &messages[done])) == 0)
             done++;
+        MP_STEP("queue.put.copied");
         mp__ring_publish(r, at);
+        MP_STEP("queue.put.published");
     }
     mp__mutex_unlock(&r->put_lock);
     if (done == 0)
         return rc;
+    MP_STEP("queue.put.unlocked");
     mp__waitword_wake_unlocked(&q->not_empty, done);
+    MP_STEP("queue.put.woken");
     return done;
 }
 
@@ -45,10 +51,12 @@ static int put_some(mp_queue *q, const mp__ring_message *messages, int count, mp
         if (q->ring.capacity == 0 && mp__spin_until(has_place, q))
             continue;
         uint32_t ticket = mp__waitword_arm(&q->not_full);
+        MP_STEP("queue.put.armed");
         rc = try_put(q, messages, count, p);
         if (rc != MP_EFULL)
             return rc;
         rc = mp__waitword_sleep(&q->not_full, ticket, until);
+        MP_STEP("queue.put.slept");
         if (rc == MP_ETIMEDOUT)
             return try_put(q, messages, count, p);
         if (rc < 0) {
@@ -81,6 +89,7 @@ int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout)
         rc = mp__ring_prepare(&m);
         if (rc < 0)
             return rc;
+        MP_STEP("queue.put.prepared");
     }
     rc = put_some(q, &m, 1, &p);
     if (rc < 0)

@@ -15,6 +15,7 @@
 #include "base/options.h"
 #include "os/clock.h"
 #include "os/interrupt.h"
+#include "os/step.h"
 
 #include <limits.h>
 #include <mproc/error.h>
@@ -126,8 +127,11 @@ int mp_queue_close(mp_queue *q)
     if (mp__mutex_lock(&q->ring.put_lock)) /* without a deadline, and deaf to mp_interrupt() */
         mp__ring_repair_put(&q->ring);
     mp__store_release(&q->ring.closed, 1); /* pairs with why_empty() */
+    MP_STEP("queue.close.closed");
     mp__mutex_unlock(&q->ring.put_lock);
+    MP_STEP("queue.close.unlocked");
     mp__waitword_wake(&q->not_empty, MP__WAKE_ALL);
+    MP_STEP("queue.close.getters_woken");
     mp__waitword_wake(&q->not_full, MP__WAKE_ALL);
     return 0;
 }

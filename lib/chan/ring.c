@@ -29,6 +29,8 @@
  */
 #include "chan/ring.h"
 
+#include "os/step.h"
+
 #include <mproc/error.h>
 #include <mproc/shared.h>
 #include <string.h>
@@ -136,6 +138,7 @@ int mp__ring_prepare(mp__ring_message *m)
     m->block = mp_shared_alloc(m->length);
     if (m->block == NULL)
         return mp_shared_error();
+    MP_STEP("ring.prepare.allocated");
     memcpy(m->block, m->data, m->length);
     return 0;
 }
@@ -173,8 +176,11 @@ static void recount(mp__ring *r)
 {
     mp__mutex_lock(&r->get_lock);
     mp__store_relaxed(&r->recount, 0);
+    MP_STEP("ring.recount.unmarked");
     mp__store_relaxed(&r->got_bytes, 0);
+    MP_STEP("ring.recount.got_reset");
     mp__store_relaxed(&r->put_bytes, count_bytes(r));
+    MP_STEP("ring.recount.counted");
     mp__mutex_unlock(&r->get_lock);
 }
 
@@ -183,6 +189,7 @@ void mp__ring_repair_put(mp__ring *r)
     mp__ring_segment *next = mp__load_acquire(&r->tail_segment->next);
     if (next != NULL)
         r->tail_segment = next;
+    MP_STEP("ring.repair_put.followed");
     if (r->capacity != 0)
         recount(r);
 }
@@ -252,8 +259,11 @@ static mp__ring_segment *append_segment(mp__ring *r, mp__ring_segment *s, uint32
     mp__ring_segment *new = new_segment(units, unit);
     if (new == NULL)
         return NULL;
+    MP_STEP("ring.append.made");
     s->end = unit;
+    MP_STEP("ring.append.ended");
     mp__store_release(&s->next, new); /* pairs with follow() and mp__ring_repair_put() */
+    MP_STEP("ring.append.linked");
     r->tail_segment = new;
     return new;
 }
@@ -288,13 +298,16 @@ int mp__ring_add(mp__ring *r, mp__ring_position *at, const mp__ring_message *m)
     uint32_t border = to_border(s, at->unit);
     if (need > border) {
         *record_at(s, at->unit) = (record){FILLER, 0};
+        MP_STEP("ring.add.filled");
         at->unit += border;
     }
     write_record(record_at(s, at->unit), m);
+    MP_STEP("ring.add.copied");
     at->unit += need;
     at->count++;
     if (r->capacity != 0)
         mp__add_relaxed(&r->put_bytes, bytes_of(m->length));
+    MP_STEP("ring.add.counted");
     return 0;
 }
 
@@ -310,7 +323,9 @@ static mp__ring_segment *follow(mp__ring *r, mp__ring_segment *s, uint32_t unit)
     if (next == NULL || unit != s->end)
         return s;
     r->head_segment = next;
+    MP_STEP("ring.follow.moved");
     mp_shared_free(s);
+    MP_STEP("ring.follow.freed");
     return next;
 }
 
@@ -328,6 +343,7 @@ bool mp__ring_peek(mp__ring *r, mp__ring_message *m)
         /* Only moves the position: the count, and so the message, stays. */
         head.unit += to_border(s, head.unit);
         mp__store_release(&r->head, pack(head));
+        MP_STEP("ring.peek.skipped");
         rec = record_at(s, head.unit);
     }
     if (rec->kind == BLOCK) {
@@ -346,6 +362,7 @@ void mp__ring_consume(mp__ring *r, const mp__ring_message *m)
     head.unit += units_of(m->block != NULL ? sizeof(block_reference) : m->length);
     head.count++;
     mp__store_release(&r->head, pack(head)); /* pairs with within_limits() and fits() */
+    MP_STEP("ring.consume.published");
     if (r->capacity != 0)
         mp__add_relaxed(&r->got_bytes, bytes_of(m->length));
 }

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -95,7 +96,7 @@ static inline int open_descriptors(void)
     return count;
 }
 
-/* Waits until the thread or process sleeps in the kernel. */
+/* Waits until the thread or process sleeps in the kernel, is stopped, or has died. */
 static inline void until_asleep(pid_t tid)
 {
     char path[64], text[256];
@@ -111,7 +112,7 @@ static inline void until_asleep(pid_t tid)
         for (char *p = text; *p != '\0'; p++)
             if (*p == ')')
                 end = p;
-        if (end[0] != '\0' && end[1] != '\0' && (end[2] == 'S' || end[2] == 'T'))
+        if (end[0] != '\0' && end[1] != '\0' && strchr("STZ", end[2]) != NULL)
             return;
         nap(0.001);
     }
