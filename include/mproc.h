@@ -18,6 +18,7 @@
 #include <mproc/result.h>
 #include <mproc/rlock.h>
 #include <mproc/shared.h>
+#include <mproc/shared_memory.h>
 #include <mproc/version.h>
 #include <mproc/wait.h>
 #include <mproc/with.h>
