@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* mp_lock: a robust mutex (os/mutex.c tells why it survives deaths) with a mark that says it is
  * one. */
-#include <mproc/lock.h>
+#include "sync/lock.h"
 
 #include "base/bits.h"
 #include "base/options.h"
 #include "os/clock.h"
 #include "os/interrupt.h"
-#include "os/mutex.h"
 
 #include <mproc/error.h>
 #include <mproc/shared.h>
@@ -28,6 +27,12 @@ static lock_body *body_of(mp_lock *lock)
     if (lock == NULL || mp__load_relaxed(&body->magic) != LOCK_MAGIC)
         return NULL;
     return body;
+}
+
+mp__mutex *mp__lock_mutex(mp_lock *lock)
+{
+    lock_body *body = body_of(lock);
+    return body == NULL ? NULL : &body->mutex;
 }
 
 /* A lock whose memory becomes free must not stay in this thread's robust list. */

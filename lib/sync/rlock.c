@@ -101,16 +101,11 @@ static int acquire_once_more(mp__rlock *body)
     return 0;
 }
 
-int mp_rlock_acquire(mp_rlock *lock, double timeout)
+static int acquire_slowly(mp__rlock *body, mp__thread *self, double timeout)
 {
-    mp__rlock *body = mp__rlock_of(lock);
-    if (body == NULL || timeout != timeout)
-        return MP_EINVAL;
-    if (timeout > 0 && mp__interrupted())
-        return MP_EINTR;
     if (mp__mutex_is_mine(&body->mutex))
         return acquire_once_more(body);
-    if (mp__thread_self()->held >= MP__ROBUST_MOST)
+    if (self->held >= MP__ROBUST_MOST)
         return MP_EAGAIN;
     int rc = mp__mutex_acquire(&body->mutex, MP__AT_ONCE, false);
     if (rc == MP_ETIMEDOUT && timeout > 0) {
@@ -118,12 +113,28 @@ int mp_rlock_acquire(mp_rlock *lock, double timeout)
         mp__deadline_in(timeout, &until);
         rc = mp__mutex_acquire(&body->mutex, until, true);
     }
-    if (rc < 0)
-        return rc;
+    if (rc >= 0) {
+        MP_STEP("rlock.acquire.late");
+        body->depth = 1;
+    }
+    return rc;
+}
+
+int mp_rlock_acquire(mp_rlock *lock, double timeout)
+{
+    mp__rlock *body = mp__rlock_of(lock);
+    if (body == NULL || timeout != timeout)
+        return MP_EINVAL;
+    if (timeout > 0 && mp__interrupted())
+        return MP_EINTR;
+    mp__thread *self = mp__thread_self();
+    if (__builtin_expect(self->held >= MP__ROBUST_MOST, 0) ||
+        !mp__mutex_take_free(&body->mutex, self))
+        return acquire_slowly(body, self, timeout);
     MP_STEP("rlock.acquire.taken");
     body->depth = 1;
     MP_STEP("rlock.acquire.counted");
-    return rc;
+    return 0;
 }
 
 int mp_rlock_release(mp_rlock *lock)
@@ -131,14 +142,15 @@ int mp_rlock_release(mp_rlock *lock)
     mp__rlock *body = mp__rlock_of(lock);
     if (body == NULL)
         return MP_EINVAL;
-    if (!mp__mutex_is_mine(&body->mutex))
+    mp__thread *self = mp__thread_self();
+    if ((mp__load_relaxed(&body->mutex.word) & MP__TID_MASK) != self->tid)
         return MP_EPERM;
     if (body->depth > 1) {
         body->depth--;
         MP_STEP("rlock.release.shallower");
         return 0;
     }
-    mp__mutex_unlock(&body->mutex);
+    mp__mutex_give_up(&body->mutex, self);
     MP_STEP("rlock.release.free");
     return 0;
 }
