@@ -1,13 +1,37 @@
 # SPDX-License-Identifier: MIT
-# Measurements; each says at its top what it measures.
-BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*.c))
+# Measurements: tests/bench/*.c, each a program of its own that says at its top what it measures.
+#
+#   make bench             all of them, some minutes
+#   make bench QUICK=1     within a minute
+#   make bench B=NAME      one of them, or several: B='lock queue'
+#   BENCH_TSV=FILE         writes the figures there, too: a line of names, then tab-separated
+#                          bench, peer, metric, value, unit
+#
+# They use the shared library, as programs do.
+
+# Those whose object the library does not have are left out.
+BENCHES   := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
+BENCHES   := $(filter-out queue_rate idle_cost $(foreach b,semaphore event condition,\
+                 $(if $(wildcard include/mproc/$b.h),,$b)),$(BENCHES))
+BENCH_BIN := $(BENCHES:%=$(O)/tests/bench/%)
+BENCH_OBJ := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/bench/support/*.c))
+B         ?= $(BENCHES)
 
 .PHONY: bench
+.SECONDARY: $(BENCHES:%=$(O)/obj/tests/bench/%.o)
 
-bench: $(BENCH) ## builds the benchmarks into $(O)/tests/bench and runs them
-	@for b in $(BENCH); do echo "== $${b##*/}" && "$$b" || exit 1; done
+bench: $(B:%=$(O)/tests/bench/%) ## measures against peers; QUICK=1, B=NAME, BENCH_TSV=FILE
+	@if [ -n "$$BENCH_TSV" ]; then printf 'bench\tpeer\tmetric\tvalue\tunit\n' >"$$BENCH_TSV"; fi
+	@failed=; export BENCH_QUICK='$(QUICK)'; \
+	for b in $^; do "$$b" || failed="$$failed $${b##*/}"; done; \
+	[ -z "$$failed" ] || { echo "could not be measured:$$failed"; exit 1; }
 
-$(BENCH): $(O)/tests/bench/%: tests/bench/%.c $(O)/lib/libmproc.a $(O)/.flags
-	@mkdir -p $(@D) $(O)/obj/tests
-	$(call run,CC)$(COMPILE) -D_GNU_SOURCE -MF $(O)/obj/tests/$*.d $(LDFLAGS) -o $@ $< \
-	    $(O)/lib/libmproc.a $(LDLIBS) $(PRIVATE_LIBS)
+$(O)/obj/tests/bench/%.o: tests/bench/%.c $(O)/.flags
+	@mkdir -p $(@D)
+	$(call run,CC)$(COMPILE) -std=c11 -D_GNU_SOURCE -DBENCH_SOURCES='"$(CURDIR)/tests/bench"' -c -o $@ $<
+
+$(BENCH_BIN): $(O)/tests/bench/%: $(O)/obj/tests/bench/%.o $(BENCH_OBJ) $(O)/lib/libmproc.so \
+              $(O)/lib/$(SONAME)
+	@mkdir -p $(@D)
+	$(call run,LD)$(LINK) -o $@ $< $(BENCH_OBJ) -L$(O)/lib -Wl,-rpath,'$$ORIGIN/../../lib' \
+	    -lmproc $(LDLIBS) -lm

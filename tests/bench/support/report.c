@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* The table for people and the file for programs. */
+#include "internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    double factor;
+    bool more_is_better;
+} units[] = {
+    [BENCH_NS] = {"ns", 1e9, false},        [BENCH_US] = {"us", 1e6, false},
+    [BENCH_MILLIONS] = {"M/s", 1e-6, true}, [BENCH_THOUSANDS] = {"k/s", 1e-3, true},
+    [BENCH_MS_PER_S] = {"ms/s", 1, false},  [BENCH_PER_S] = {"1/s", 1, false},
+};
+
+static const char *name_of(unsigned placement)
+{
+    switch (placement) {
+    case BENCH_PINNED:
+        return "pinned";
+    case BENCH_ONE_CPU:
+        return "one-cpu";
+    case BENCH_FREE:
+        return "unpinned";
+    default:
+        return "";
+    }
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of n sorted figures. */
+static double quantile(const double *sorted, int n, double q)
+{
+    double at = q * (n - 1);
+    int i = (int)at;
+    double next = i + 1 < n ? sorted[i + 1] : sorted[i];
+    return sorted[i] + (at - i) * (next - sorted[i]);
+}
+
+/* The median of the figures that are some, NAN if there is none; *spread in percent of it. */
+static double median(const double *values, double *spread)
+{
+    double some[BENCH_RUNS];
+    int n = 0;
+    for (int r = 0; r < BENCH_RUNS; r++)
+        if (!isnan(values[r]))
+            some[n++] = values[r];
+    if (n == 0)
+        return NAN;
+    qsort(some, (size_t)n, sizeof *some, ascending);
+    double middle = quantile(some, n, 0.5);
+    if (spread != NULL)
+        *spread = n < 2 || middle == 0
+                      ? 0
+                      : 100 * (quantile(some, n, 0.75) - quantile(some, n, 0.25)) / middle;
+    return middle;
+}
+
+static double ratio(const bench_group *g, int ours, int peer)
+{
+    double ratios[BENCH_RUNS];
+    for (int r = 0; r < BENCH_RUNS; r++)
+        ratios[r] = g->value[ours][r] / g->value[peer][r]; /* NAN if either is */
+    return median(ratios, NULL);
+}
+
+/* Three digits that mean something. */
+static const char *figure(double x, char text[32])
+{
+    int decimals = x >= 100 ? 0 : x >= 10 ? 1 : x >= 1 ? 2 : 3;
+    snprintf(text, 32, "%.*f", decimals, x);
+    return text;
+}
+
+static void print_need(const bench_need *need, unsigned placement, double value, const char *unit)
+{
+    if (need->where != 0 && !(need->where & placement))
+        return;
+    if (need->at_most != 0)
+        printf("   needs <= %.2f%s: %s", need->at_most, unit,
+               value <= need->at_most ? "ok" : "MISSED");
+    if (need->at_least != 0)
+        printf("   needs >= %.2f%s: %s", need->at_least, unit,
+               value >= need->at_least ? "ok" : "MISSED");
+}
+
+static void write_tsv(const bench_group *g, int i, double value, double spread)
+{
+    const char *path = getenv("BENCH_TSV");
+    FILE *f = path == NULL || path[0] == '\0' ? NULL : fopen(path, "ae");
+    if (f == NULL) {
+        if (path != NULL && path[0] != '\0')
+            perror(path);
+        return;
+    }
+    const char *peer = g->metric->contenders[i].name, *where = name_of(g->placement);
+    const char *dot = where[0] != '\0' ? "." : "";
+    fprintf(f, "%s\t%s\t%s%s%s\t%.6g\t%s\n", g->bench, peer, g->metric->name, dot, where, value,
+            units[g->metric->unit].name);
+    fprintf(f, "%s\t%s\t%s%s%s:spread\t%.3g\t%%\n", g->bench, peer, g->metric->name, dot, where,
+            spread);
+    fclose(f);
+}
+
+static void print_line(const bench_group *g, int i, int ours, int best)
+{
+    const bench_metric *m = g->metric;
+    const bench_contender *c = &m->contenders[i];
+    char text[32];
+    double spread = 0, value = median(g->value[i], &spread) * units[m->unit].factor;
+    if (g->why[i][0] != '\0') {
+        printf("  %-24s left out: %s\n", c->name, g->why[i]);
+        return;
+    }
+    printf("  %-24s %9s %-4s %4.0f%%", c->name, figure(value, text), units[m->unit].name, spread);
+    if (i == ours) {
+        if (best >= 0)
+            printf(" %8s x %s, the best peer", figure(ratio(g, ours, best), text),
+                   m->contenders[best].name);
+        print_need(&m->need, g->placement, value, units[m->unit].name);
+    } else if (ours >= 0) {
+        printf(" %8s", figure(ratio(g, ours, i), text));
+        print_need(&c->need, g->placement, ratio(g, ours, i), "");
+    }
+    putchar('\n');
+    write_tsv(g, i, value, spread);
+}
+
+void bench_print_group(const bench_group *g)
+{
+    const bench_metric *m = g->metric;
+    int ours = -1, best = -1;
+    double most = 0;
+    for (int i = 0; m->contenders[i].name != NULL; i++) {
+        double value = median(g->value[i], NULL);
+        bool more = units[m->unit].more_is_better;
+        if (strcmp(m->contenders[i].name, "ours") == 0)
+            ours = i;
+        else if (!isnan(value) && (best < 0 || (more ? value > most : value < most))) {
+            best = i;
+            most = value;
+        }
+    }
+    char title[64];
+    snprintf(title, sizeof title, "%s %s %s", g->bench, m->name, name_of(g->placement));
+    printf("\n%-26s %14s %5s %8s\n", title, "median     ", "spread", "ours/it");
+    for (int i = 0; m->contenders[i].name != NULL; i++)
+        print_line(g, i, ours, best);
+    fflush(stdout);
+}
+
+void bench_print_heading(void)
+{
+    double load[3] = {0};
+    getloadavg(load, 3);
+    printf("\n%d processors, load %.2f%s%s\n", bench_processors(), load[0],
+           bench_python() != NULL ? ", " : "; no python3",
+           bench_python() != NULL ? bench_python() : "");
+}
