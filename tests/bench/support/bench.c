@@ -27,8 +27,8 @@ static int runs_of(const bench_metric *m, const bench_contender *c)
 
 static double seconds_of(const bench_metric *m)
 {
-    double seconds = m->seconds != 0 ? m->seconds : 0.1;
-    return quick ? seconds / 5 : seconds;
+    double seconds = m->seconds != 0 ? m->seconds : 0.06;
+    return quick ? seconds / 3 : seconds;
 }
 
 static int count_of(const bench_contender *contenders)

@@ -144,8 +144,8 @@ static inline bool bench_go_on(bench_party *p, uint64_t done)
 
 /*
  * Parties that meet in rounds 1, 2, ... must agree which is the last. Each calls bench_lead()
- * before meeting number `round`, and leaves if bench_last() after it. Party 0, which alone counts the
- * rounds, names round + 1 before it comes to `round`, so nobody can have passed that one.
+ * before meeting number `round`, and leaves if bench_last() after it. Party 0, which alone counts
+ * the rounds, names round + 1 before it comes to `round`, so nobody can have passed that one.
  */
 static inline void bench_lead(bench_party *p, uint64_t round)
 {

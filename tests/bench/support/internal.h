@@ -5,7 +5,7 @@
 
 #include "bench.h"
 
-#define BENCH_RUNS       9 /* of a contender, at most */
+#define BENCH_RUNS       15 /* of a contender, at most */
 #define BENCH_CONTENDERS 12
 
 /* The figures of one metric at one placement. */
