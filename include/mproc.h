@@ -10,6 +10,7 @@
 #include <mproc/connection.h>
 #include <mproc/defs.h>
 #include <mproc/error.h>
+#include <mproc/event.h>
 #include <mproc/lock.h>
 #include <mproc/pipe.h>
 #include <mproc/pool.h>
@@ -17,6 +18,7 @@
 #include <mproc/queue.h>
 #include <mproc/result.h>
 #include <mproc/rlock.h>
+#include <mproc/semaphore.h>
 #include <mproc/shared.h>
 #include <mproc/shared_memory.h>
 #include <mproc/version.h>

@@ -13,14 +13,15 @@ typedef struct mp__watch {
     uint32_t expected;
 } mp__watch;
 
-#define MP__WATCH_MOST 8
+#define MP__WATCH_MOST 127 /* the kernel takes 128, and one is for mp_interrupt() */
 
 /* Sleeps while *word is expected. Returns 0 when woken, or when the word differs, or for no reason;
  * MP_ETIMEDOUT. mp_interrupt() does not end it. */
 int mp__futex_wait(_Atomic uint32_t *word, uint32_t expected, mp__deadline until);
 
-/* The same for the sleeps of public calls: in the main thread mp_interrupt() ends it, too. Then the
- * caller finds mp__interrupted() and returns MP_EINTR. */
+/* The same for the sleeps of public calls: in the main thread mp_interrupt() ends it, too, at once
+ * or, if its handler ran just before the sleep, after 100 ms. Then the caller finds
+ * mp__interrupted() and returns MP_EINTR. */
 int mp__sleep(_Atomic uint32_t *word, uint32_t expected, mp__deadline until);
 
 /* Sleeps while all words are as expected: at most MP__WATCH_MOST. Before Linux 5.16 it sleeps on
