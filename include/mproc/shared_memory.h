@@ -31,10 +31,10 @@
  *    family of processes. C11 atomics do.
  *
  *  **When a process dies** the block stays, with what is in it, for the others and for who attaches
- *  later. One that dies in mp_shared_memory_create() leaves nothing, or the finished block: the name
- *  appears last. (Where the system has no unnamed files in /dev/shm, or /proc is missing, it may
- *  leave an empty file, as Python does. Then create is `MP_ESYS(EEXIST)`, attach #MP_EAGAIN, and
- *  `shm_unlink()` removes it.)
+ *  later. One that dies in mp_shared_memory_create() leaves nothing, or the finished block: the
+ *  name appears last. (Where the system has no unnamed files in /dev/shm, or /proc is missing, it
+ *  may leave an empty file, as Python does. Then create is `MP_ESYS(EEXIST)`, attach #MP_EAGAIN,
+ *  and `shm_unlink()` removes it.)
  *
  *  **When somebody truncates the file** it is an error where it can be had: at an attach that asks
  *  for a length, and in mp_shared_memory_check(). Touching bytes that are gone is a SIGBUS; files
@@ -110,8 +110,8 @@ MP_API const char *mp_shared_memory_name(const mp_shared_memory *memory);
  * noticed. It is a system call. Thread-safe; not async-signal-safe.
  *
  * @param memory a handle
- * @return 0; `MP_ESYS(EFAULT)`: touching the block's end would be a SIGBUS; #MP_ECLOSED; #MP_EINVAL:
- *         NULL; another #MP_ESYS: it cannot be told here
+ * @return 0; `MP_ESYS(EFAULT)`: touching the block's end would be a SIGBUS; #MP_ECLOSED;
+ *         #MP_EINVAL: NULL; another #MP_ESYS: it cannot be told here
  */
 MP_API int mp_shared_memory_check(const mp_shared_memory *memory);
 
@@ -134,8 +134,8 @@ MP_API int mp_shared_memory_close(mp_shared_memory *memory);
  * unlink().
  *
  * @param memory a handle
- * @return 0; `MP_ESYS(ENOENT)`: this block has no name any more, somebody has unlinked it; #MP_EINVAL:
- *         NULL; another #MP_ESYS
+ * @return 0; `MP_ESYS(ENOENT)`: this block has no name any more, somebody has unlinked it;
+ *         #MP_EINVAL: NULL; another #MP_ESYS
  */
 MP_API int mp_shared_memory_unlink(mp_shared_memory *memory);
 

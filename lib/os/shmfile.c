@@ -6,9 +6,9 @@
  * then, with one linkat(), its name. Until then the kernel frees it with its last descriptor; from
  * then on it is whole. So who attaches finds all of it or nothing.
  *
- * Where there are no unnamed files, or no /proc to name them by, the name comes first, as in Python,
- * and the length last: before that step the file is empty, and attaching is MP_EAGAIN. A failure
- * removes the name again; a death leaves an empty file.
+ * Where there are no unnamed files, or no /proc to name them by, the name comes first, as in
+ * Python, and the length last: before that step the file is empty, and attaching is MP_EAGAIN. A
+ * failure removes the name again; a death leaves an empty file.
  *
  * The path is that of the C library's shm_open(), which cannot make unnamed files.
  */
