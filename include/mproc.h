@@ -7,6 +7,7 @@
 #define MPROC_H
 
 #include <mproc/barrier.h>
+#include <mproc/condition.h>
 #include <mproc/connection.h>
 #include <mproc/defs.h>
 #include <mproc/error.h>

@@ -6,6 +6,17 @@
 
 #include "os/robust.h"
 
+/* What sync/waiters.c keeps in a record; a thread waits for one condition at a time. */
+typedef struct mp__waiter {
+    _Atomic uint32_t state; /* a futex: waiting, asleep or notified */
+    uint32_t prev, next;    /* in the queue, by index */
+    uint32_t unused;
+    _Atomic uint64_t queue; /* in which it is, while the record is engaged */
+    uint64_t ticket;        /* its place in the order of arrival */
+    uint64_t reach;         /* notified on behalf of those with lower tickets */
+    uint64_t reserved[3];
+} mp__waiter;
+
 /*
  * A record lies in the arena, is taken by a thread when it first needs one, and can be taken by
  * another once that thread has ended; records are never freed, so an old id may be asked for at any
@@ -21,7 +32,7 @@ typedef struct mp__life {
     _Atomic int32_t pid;      /* its holder's process */
     _Atomic uint32_t engaged; /* an object still refers to it: not to be taken */
     _Atomic uint64_t started; /* when that process began; 0: not known yet */
-    uint64_t waiter[8];       /* the holder's place in a condition's queue: sync/condition.c */
+    mp__waiter waiter;        /* the holder's place in a condition's queue */
 } mp__life;
 
 _Static_assert(sizeof(mp__life) == 128, "two cache lines");
