@@ -88,7 +88,16 @@ int mp__sleep(_Atomic uint32_t *word, uint32_t expected, mp__deadline until)
 {
     if (!mp__thread_self()->is_main)
         return mp__futex_wait(word, expected, until);
-    return mp__sleep_any(&(mp__watch){word, expected}, 1, until);
+    /* mp_interrupt() stores its word and looks here; one of us sees the other. A handler in this
+     * thread ends the sleep by itself, since it has a deadline (the kernel restarts only those
+     * without). What is left is a handler that runs between this look and the kernel's: that waits
+     * for the next look. */
+    mp__store_seq(&mp__interrupt_sleeper, word);
+    int rc = 0;
+    if (mp__load_seq(&mp__interrupt_word) == 0)
+        rc = mp__futex_wait(word, expected, until);
+    mp__store_relaxed(&mp__interrupt_sleeper, NULL);
+    return rc;
 }
 
 int mp__futex_wake(_Atomic uint32_t *word, int most)

@@ -19,9 +19,9 @@ typedef struct mp__watch {
  * MP_ETIMEDOUT. mp_interrupt() does not end it. */
 int mp__futex_wait(_Atomic uint32_t *word, uint32_t expected, mp__deadline until);
 
-/* The same for the sleeps of public calls: in the main thread mp_interrupt() ends it, too, at once
- * or, if its handler ran just before the sleep, after 100 ms. Then the caller finds
- * mp__interrupted() and returns MP_EINTR. */
+/* The same for the sleeps of public calls: in the main thread mp_interrupt() ends it, too; then the
+ * caller finds mp__interrupted() and returns MP_EINTR. `until` is from mp__deadline_look_again():
+ * an interrupt whose handler ran just before the sleep is seen at that time. */
 int mp__sleep(_Atomic uint32_t *word, uint32_t expected, mp__deadline until);
 
 /* Sleeps while all words are as expected: at most MP__WATCH_MOST. Before Linux 5.16 it sleeps on

@@ -4,9 +4,11 @@
 #include "os/futex.h"
 #include "os/thread.h"
 
+#include <limits.h>
 #include <mproc/defs.h>
 
 _Atomic uint32_t mp__interrupt_word;
+_Atomic(_Atomic uint32_t *) mp__interrupt_sleeper;
 
 void mp_interrupt(void)
 {
@@ -14,6 +16,10 @@ void mp_interrupt(void)
      * futex_waitv. */
     mp__store_seq(&mp__interrupt_word, 1);
     mp__futex_wake(&mp__interrupt_word, 1);
+    /* Others who sleep there look, and sleep on. Pairs with mp__sleep(). */
+    _Atomic uint32_t *word = mp__load_seq(&mp__interrupt_sleeper);
+    if (word != NULL)
+        mp__futex_wake(word, INT_MAX);
 }
 
 bool mp__interrupt_take(void)

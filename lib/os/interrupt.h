@@ -8,6 +8,9 @@
 /* 1 while an interrupt is pending. */
 extern _Atomic uint32_t mp__interrupt_word;
 
+/* The word that the main thread sleeps on; NULL: none. For mp__sleep(). */
+extern _Atomic(_Atomic uint32_t *) mp__interrupt_sleeper;
+
 /* Takes a pending interrupt, in the main thread; false elsewhere. A blocking call asks once at its
  * start, and again whenever a sleep has ended. */
 bool mp__interrupt_take(void);

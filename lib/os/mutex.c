@@ -29,7 +29,7 @@
 
 #include <mproc/error.h>
 
-#define SPINS 64 /* pauses before the first sleep: about as long as our critical sections */
+#define SPINS_MOST 256 /* pauses before the first sleep: longer than our critical sections */
 
 #define NOT_YET 2 /* no result of mp__mutex_acquire(): neither 0 nor MP_OWNERDEAD, and no error */
 
@@ -52,14 +52,19 @@ static int take(mp__mutex *m, mp__thread *self, uint32_t *seen, uint32_t mark)
 
 static int spin(mp__mutex *m, mp__thread *self, uint32_t *seen)
 {
-    for (int i = 0; i < SPINS; i++) {
+    uint32_t budget = mp__may_spin() ? mp__spin_budget(&self->locks) : 0;
+    for (uint32_t i = 0; i < budget; i++) {
         mp__pause();
         if (mp__robust_abandoned(mp__load_relaxed(&m->word))) {
             int rc = take(m, self, seen, 0);
-            if (rc != NOT_YET)
+            if (rc != NOT_YET) {
+                mp__spin_paid(&self->locks, i, SPINS_MOST);
                 return rc;
+            }
         }
     }
+    if (budget > 0)
+        mp__spin_failed(&self->locks, SPINS_MOST);
     return NOT_YET;
 }
 
@@ -97,7 +102,7 @@ int mp__mutex_acquire(mp__mutex *m, mp__deadline until, bool interruptible)
     uint32_t word = 0;
     mp__robust_announce(self, m);
     int rc = take(m, self, &word, 0);
-    if (rc == NOT_YET && until.ns != 0 && mp__may_spin())
+    if (rc == NOT_YET && until.ns != 0)
         rc = spin(m, self, &word);
     if (rc == NOT_YET)
         rc = until.ns == 0 ? MP_ETIMEDOUT : sleep_and_take(m, self, until, interruptible);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/thread.h"
 
-#include "base/atomic.h"
 #include "os/atfork.h"
 
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,17 +41,4 @@ int mp__thread_count(void)
     if (stat("/proc/self/task", &tasks) != 0 || tasks.st_nlink < 3)
         return 2;
     return (int)tasks.st_nlink - 2;
-}
-
-bool mp__may_spin(void)
-{
-    static _Atomic int answer; /* 0 unknown, 1 no, 2 yes; racing writers agree */
-    int known = mp__load_relaxed(&answer);
-    if (known == 0) {
-        cpu_set_t set;
-        bool one = sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) <= 1;
-        known = one ? 1 : 2;
-        mp__store_relaxed(&answer, known);
-    }
-    return known == 2;
 }

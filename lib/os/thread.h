@@ -3,6 +3,8 @@
 #ifndef MPROC_OS_THREAD_H
 #define MPROC_OS_THREAD_H
 
+#include "os/spin.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,7 +16,8 @@ typedef struct mp__thread {
     uint32_t held;                   /* robust nodes of ours in the list */
     struct robust_list_head *robust; /* the C library's list head */
     bool is_main;                    /* the thread that main() runs in */
-    uint32_t spin;                   /* how long spinning has paid lately, in pauses */
+    mp__spinner locks;               /* how spinning has paid lately, for locks ... */
+    mp__spinner waits;               /* ... and for all else */
     struct mp__life *life;           /* its life word, from the first use; see sync/life.h */
 } mp__thread;
 
@@ -37,8 +40,5 @@ int mp__process_id(void);
 
 /* How many threads this process has; 2 ("several") if that cannot be found out. */
 int mp__thread_count(void);
-
-/* Whether spinning can pay at all: it cannot where all processes share one processor. */
-bool mp__may_spin(void);
 
 #endif

@@ -8,12 +8,6 @@
 
 #include <mproc/error.h>
 
-/* In pauses of about 50 ns: from what two processes on one processor can bear to a fifth of what a
- * sleep and a wake cost. */
-#define SPIN_LEAST 4
-#define SPIN_START 64
-#define SPIN_MOST  200
-
 uint32_t mp__waitword_arm(mp__waitword *w)
 {
     uint32_t ticket = mp__or_seq(&w->word, MP__SLEEPERS) | MP__SLEEPERS;
@@ -52,16 +46,17 @@ bool mp__spin_until(bool (*holds)(void *arg), void *arg)
 {
     if (!mp__may_spin())
         return false;
-    mp__thread *self = mp__thread_self();
-    uint32_t spins = self->spin != 0 ? self->spin : SPIN_START;
-    bool paid = false;
-    for (uint32_t i = 0; i < spins && !paid; i++) {
+    mp__spinner *spinner = &mp__thread_self()->waits;
+    uint32_t most = mp__spin_most();
+    uint32_t budget = mp__spin_budget(spinner);
+    for (uint32_t i = 0; i < budget; i++) {
         mp__pause();
-        paid = holds(arg);
+        if (holds(arg)) {
+            mp__spin_paid(spinner, i, most);
+            return true;
+        }
     }
-    if (paid)
-        self->spin = spins * 2 < SPIN_MOST ? spins * 2 : SPIN_MOST;
-    else
-        self->spin = spins / 2 > SPIN_LEAST ? spins / 2 : SPIN_LEAST;
-    return paid;
+    if (budget > 0)
+        mp__spin_failed(spinner, most);
+    return false;
 }
