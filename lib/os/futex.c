@@ -47,7 +47,9 @@ static bool have_waitv(void)
     int known = mp__load_relaxed(&answer);
     if (known == 0) {
         /* An empty list is EINVAL where the call exists. */
-        known = syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0) < 0 && errno == EINVAL ? 2 : 1;
+        known = syscall(SYS_futex_waitv, NULL, 0, 0, NULL, CLOCK_MONOTONIC) < 0 && errno == EINVAL
+                    ? 2
+                    : 1;
         mp__store_relaxed(&answer, known);
     }
     return known == 2;
