@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What hurts with Python's SharedMemory: one test for each of E1 to E7. E1 with Python's own tracker
- * at work is in test_shared_memory_python.c. */
+/* What hurts with Python's SharedMemory: one test or two for each of E1 to E7. E1 with Python's own
+ * tracker at work is in test_shared_memory_python.c. */
 #include <mproc/shared_memory.h>
 
 #include "support/blocks.h"

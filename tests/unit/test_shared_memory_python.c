@@ -309,8 +309,8 @@ static void test_an_empty_file(void **state)
     assert_int_equal(finish(), 0);
 }
 
-/* Pain E1 with Python's tracker at work: when it ends it may unlink what its processes were attached
- * to. Nobody else is hurt: the memory stays, and whoever unlinks is told. */
+/* Pain E1 with Python's tracker at work: when it ends it may unlink what its processes were
+ * attached to. Nobody else is hurt: the memory stays, and whoever unlinks is told. */
 static void test_pain_e1_pythons_tracker_at_our_block(void **state)
 {
     (void)state;
