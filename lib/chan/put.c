@@ -21,9 +21,11 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
         mp__ring_position at = mp__ring_put_begin(r);
         while (done < count && (rc = mp__ring_add(r, &at, &messages[done])) == 0)
             done++;
-        MP_STEP("queue.put.copied");
+        if (done > 0)
+            MP_STEP("queue.put.copied");
         mp__ring_publish(r, at);
-        MP_STEP("queue.put.published");
+        if (done > 0)
+            MP_STEP("queue.put.published");
     }
     mp__mutex_unlock(&r->put_lock);
     if (done == 0)

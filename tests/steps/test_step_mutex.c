@@ -191,8 +191,9 @@ static int waiter_dies(const char *step, int nth, void *arg)
 static void test_waiter_dies(void **state)
 {
     (void)state;
+    bool stopped_first = true;
     assert_true(each_step("mutex.", 20, waiter_dies, NULL) > 4);
-    assert_true(each_step("mutex.", 20, waiter_dies, "stopped first") > 4);
+    assert_true(each_step("mutex.", 20, waiter_dies, &stopped_first) > 4);
 }
 
 /* Stopped with the lock or on its way, it delays the others at most until it goes on. */
