@@ -9,10 +9,7 @@
 #
 # They use the shared library, as programs do.
 
-# Those whose object the library does not have are left out.
 BENCHES   := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
-BENCHES   := $(filter-out queue_rate idle_cost $(foreach b,semaphore event condition,\
-                 $(if $(wildcard include/mproc/$b.h),,$b)),$(BENCHES))
 BENCH_BIN := $(BENCHES:%=$(O)/tests/bench/%)
 BENCH_OBJ := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/bench/support/*.c))
 B         ?= $(BENCHES)

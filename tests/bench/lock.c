@@ -4,70 +4,28 @@
  * processes together get done that do nothing else but increment a counter meanwhile, by which a
  * lock that lets in two at once is found out. The same for the recursive lock.
  */
-#include "support/bench.h"
+#include "support/pairs.h"
 
 #include <errno.h>
 #include <mproc.h>
 #include <pthread.h>
 #include <semaphore.h>
 
-#define BATCH 64
-
 typedef struct things {
+    bench_pairs all;
     _Alignas(BENCH_LINE) pthread_mutex_t mutex;
     _Alignas(BENCH_LINE) sem_t semaphore;
-    _Alignas(BENCH_LINE) uint64_t count; /* guarded by the lock */
-    _Alignas(BENCH_LINE) _Atomic uint64_t pairs;
-    _Atomic int finished;
     _Alignas(BENCH_LINE) mp_lock *lock;
-#ifdef MPROC_RLOCK_H
     mp_rlock *rlock;
-#endif
 } things;
-
-/* The last party compares. */
-static void check(bench_party *p, uint64_t pairs)
-{
-    things *t = p->shared;
-    atomic_fetch_add(&t->pairs, pairs);
-    if (atomic_fetch_add(&t->finished, 1) + 1 == p->parties)
-        BENCH_CHECK(p, t->count == t->pairs);
-}
-
-/* Parties that acquire and release: one alone, and one of several. */
-#define PARTIES(name, acquire, release)                                                            \
-    static void name##_alone(bench_party *p)                                                       \
-    {                                                                                              \
-        things *t = p->shared;                                                                     \
-        do {                                                                                       \
-            for (int i = 0; i < BATCH; i++) {                                                      \
-                acquire;                                                                           \
-                release;                                                                           \
-            }                                                                                      \
-        } while (bench_go_on(p, BATCH));                                                           \
-    }                                                                                              \
-    static void name(bench_party *p)                                                               \
-    {                                                                                              \
-        things *t = p->shared;                                                                     \
-        uint64_t pairs = 0;                                                                        \
-        do {                                                                                       \
-            for (int i = 0; i < BATCH; i++) {                                                      \
-                acquire;                                                                           \
-                t->count++;                                                                        \
-                release;                                                                           \
-            }                                                                                      \
-            pairs += BATCH;                                                                        \
-        } while (bench_go_on(p, BATCH));                                                           \
-        check(p, pairs);                                                                           \
-    }
 
 static void make_lock(bench_party *p)
 {
     BENCH_OURS(p, mp_lock_new(&((things *)p->shared)->lock));
 }
 
-PARTIES(use_lock, BENCH_OURS(p, mp_lock_acquire(t->lock, MP_FOREVER)),
-        BENCH_OURS(p, mp_lock_release(t->lock)))
+BENCH_PAIRS(use_lock, BENCH_OURS(p, mp_lock_acquire(t->lock, MP_FOREVER)),
+            BENCH_OURS(p, mp_lock_release(t->lock)))
 
 static void make_pthread(bench_party *p, int type, int robust)
 {
@@ -89,8 +47,8 @@ static void make_robust(bench_party *p)
     make_pthread(p, PTHREAD_MUTEX_DEFAULT, PTHREAD_MUTEX_ROBUST);
 }
 
-PARTIES(use_mutex, BENCH_CHECK(p, pthread_mutex_lock(&t->mutex) == 0),
-        BENCH_CHECK(p, pthread_mutex_unlock(&t->mutex) == 0))
+BENCH_PAIRS(use_mutex, BENCH_CHECK(p, pthread_mutex_lock(&t->mutex) == 0),
+            BENCH_CHECK(p, pthread_mutex_unlock(&t->mutex) == 0))
 
 /* As one has to: the owner's death is a result that wants an answer. */
 static inline int lock_robust(pthread_mutex_t *m)
@@ -99,25 +57,24 @@ static inline int lock_robust(pthread_mutex_t *m)
     return rc == EOWNERDEAD ? pthread_mutex_consistent(m) : rc;
 }
 
-PARTIES(use_robust, BENCH_CHECK(p, lock_robust(&t->mutex) == 0),
-        BENCH_CHECK(p, pthread_mutex_unlock(&t->mutex) == 0))
+BENCH_PAIRS(use_robust, BENCH_CHECK(p, lock_robust(&t->mutex) == 0),
+            BENCH_CHECK(p, pthread_mutex_unlock(&t->mutex) == 0))
 
 static void make_sem(bench_party *p)
 {
     BENCH_CHECK(p, sem_init(&((things *)p->shared)->semaphore, 1, 1) == 0);
 }
 
-PARTIES(use_sem, BENCH_CHECK(p, sem_wait(&t->semaphore) == 0),
-        BENCH_CHECK(p, sem_post(&t->semaphore) == 0))
+BENCH_PAIRS(use_sem, BENCH_CHECK(p, sem_wait(&t->semaphore) == 0),
+            BENCH_CHECK(p, sem_post(&t->semaphore) == 0))
 
-#ifdef MPROC_RLOCK_H
 static void make_rlock(bench_party *p)
 {
     BENCH_OURS(p, mp_rlock_new(&((things *)p->shared)->rlock));
 }
 
-PARTIES(use_rlock, BENCH_OURS(p, mp_rlock_acquire(t->rlock, MP_FOREVER)),
-        BENCH_OURS(p, mp_rlock_release(t->rlock)))
+BENCH_PAIRS(use_rlock, BENCH_OURS(p, mp_rlock_acquire(t->rlock, MP_FOREVER)),
+            BENCH_OURS(p, mp_rlock_release(t->rlock)))
 
 static void make_recursive(bench_party *p)
 {
@@ -148,7 +105,6 @@ static const bench_contender rlock_contended[] = {
      .need = {.at_least = 5, .where = BENCH_PINNED | BENCH_FREE}},
     {0},
 };
-#endif
 
 static const bench_contender uncontended[] = {
     {.name = "ours", .prepare = make_lock, .party = use_lock_alone},
@@ -182,7 +138,6 @@ static const bench_metric metrics[] = {
      .parties = 1,
      .placements = BENCH_ALONE,
      .unit = BENCH_NS},
-#ifdef MPROC_RLOCK_H
     {.name = "rlock-uncontended",
      .contenders = rlock_uncontended,
      .parties = 1,
@@ -193,7 +148,6 @@ static const bench_metric metrics[] = {
      .parties = 2,
      .placements = BENCH_PINNED | BENCH_ONE_CPU | BENCH_FREE,
      .unit = BENCH_MILLIONS},
-#endif
     {.name = "contended",
      .contenders = contended,
      .parties = 2,

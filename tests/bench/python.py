@@ -9,6 +9,7 @@ seconds for one piece of work, or pieces a second. CPU is where even and odd par
 
 import multiprocessing
 import os
+import statistics
 import sys
 import time
 
@@ -80,6 +81,95 @@ def rounds(barrier, parties, seconds, cpus):
     return rate.value
 
 
+class Events:
+    """Two events, each waited for and cleared by one side."""
+
+    def __init__(self):
+        self.events = [context.Event(), context.Event()]
+
+    def send(self, to):
+        self.events[to].set()
+
+    def receive(self, to):
+        self.events[to].wait()
+        self.events[to].clear()
+
+
+class Turns:
+    """A condition and a flag under its lock."""
+
+    def __init__(self):
+        self.condition = context.Condition()
+        self.turn = context.RawValue("i", 0)
+
+    def send(self, to):
+        with self.condition:
+            self.turn.value = to + 1
+            self.condition.notify()
+
+    def receive(self, to):
+        with self.condition:
+            while self.turn.value != to + 1:
+                self.condition.wait()
+            self.turn.value = 0
+
+
+def round_trip(way, parties, seconds, cpus):
+    """Seconds for a round trip, each answers at once."""
+    return ping_pong(way, parties, seconds, cpus, lambda: None)[0]
+
+
+def asleep(way, parties, seconds, cpus):
+    """The median of forth and back, each lets the other fall asleep first."""
+
+    def work():
+        end = now() + 200e-6
+        while now() < end:
+            pass
+
+    idle = (lambda: time.sleep(200e-6)) if cpus[0] == cpus[1] else work
+    return ping_pong(way, parties, seconds, cpus, idle)[1]
+
+
+def ping_pong(way, parties, seconds, cpus, idle):
+    last = context.RawValue("q", 0)
+    stamps = context.RawArray("d", 3)  # when each has sent; the way forth
+    results = context.RawArray("d", 2)
+
+    def lead():
+        samples = []
+        began, count = now(), 0
+        while True:
+            count += 1
+            if last.value == 0 and now() - began >= seconds:
+                last.value = count + 1
+            idle()
+            stamps[0] = now()
+            way.send(1)
+            way.receive(0)
+            samples.append(now() - stamps[1] + stamps[2])
+            if last.value == count:
+                break
+        results[:] = (now() - began) / count, statistics.median(samples)
+
+    def follow():
+        count = 0
+        while last.value == 0 or last.value > count:
+            count += 1
+            way.receive(1)
+            stamps[2] = now() - stamps[0]
+            idle()
+            stamps[1] = now()
+            way.send(0)
+
+    def party(index):
+        pin(cpus, index)
+        (follow if index else lead)()
+
+    run(party, parties)
+    return results
+
+
 def run(party, parties):
     children = [context.Process(target=party, args=(i,), daemon=True) for i in range(parties)]
     for child in children:
@@ -98,6 +188,8 @@ def main():
         "Lock": context.Lock,
         "RLock": context.RLock,
         "Semaphore": lambda: context.Semaphore(1),
+        "Event": Events,
+        "Condition": Turns,
         "Barrier": lambda: context.Barrier(parties),
     }[kind]()
     measure = globals()[metric]

@@ -48,16 +48,18 @@ static void measure(bench_group *g, bench_page *page)
         for (int i = 0; i < n; i++) {
             const bench_contender *c = &m->contenders[i];
             g->value[i][r] = NAN;
-            if (r >= runs_of(m, c) || g->why[i][0] != '\0' || (r > 0 && bench_now() > end))
+            if (r >= runs_of(m, c) || g->failed[i] == 2 || (r > 0 && bench_now() > end))
                 continue;
-            if (bench_run_once(page, m, c, g->placement, seconds_of(m)))
+            if (bench_run_once(page, m, c, g->placement, seconds_of(m))) {
                 g->value[i][r] = page->value;
-            else
+            } else {
+                g->failed[i]++;
                 memcpy(g->why[i], page->why, sizeof page->why);
+            }
         }
 }
 
-/* Whether ours could be measured, or was not to be. */
+/* Whether ours never failed. */
 static bool measure_at(const char *bench, const bench_metric *m, unsigned placement,
                        bench_page *page)
 {
@@ -74,7 +76,7 @@ static bool measure_at(const char *bench, const bench_metric *m, unsigned placem
     bench_print_group(&g);
     for (int i = 0; i < count_of(m->contenders); i++)
         if (strcmp(m->contenders[i].name, "ours") == 0)
-            return g.why[i][0] == '\0';
+            return g.failed[i] == 0;
     return true;
 }
 

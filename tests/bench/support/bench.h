@@ -12,15 +12,16 @@
  *
  * A figure is the median of the runs; the spread is the distance between their quartiles, in
  * percent of the median; a ratio is the median of the ratios of runs that followed each other, so
- * it need not be the ratio of the two medians. A contender that cannot run is left out with a line
- * that says why.
+ * it need not be the ratio of the two medians. A contender that fails twice is not run again, one
+ * that never succeeds is left out with a line that says why.
  *
  * The environment: BENCH_QUICK=1 measures for a shorter time; BENCH_TSV=FILE appends
  *
  *   bench <tab> peer <tab> metric <tab> value <tab> unit
  *
  * for each median, with the spread as a metric of its own, "METRIC:spread" in "%". `make bench`
- * begins the file with one line of these five names. Our figures are the peer "ours".
+ * begins the file with one line of these five names. Our figures are the peer "ours"; variants of
+ * ours, which are no peers either, are "ours-...".
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
@@ -62,6 +63,7 @@ typedef struct bench_page {
         uint64_t count; /* pieces of work from began to ended, in ns; 0: it reports nothing */
         int64_t began, ended;
         double value; /* see bench_report() */
+        bool reported;
     } result[BENCH_PARTIES];
     double value; /* of the run: seconds, or a second, or a party's own */
     bool done;
@@ -89,7 +91,7 @@ typedef struct bench_need {
 
 /* One way to do what is measured. */
 typedef struct bench_contender {
-    const char *name;                /* "ours" for the library */
+    const char *name;                /* "ours" for the library, "ours-..." for a variant */
     void (*prepare)(bench_party *p); /* in the host, before the parties are forked; or NULL */
     void (*party)(bench_party *p);   /* in each party */
     const char *python;              /* instead of the two: words for python.py */
@@ -158,7 +160,7 @@ static inline bool bench_last(bench_party *p, uint64_t round)
     return atomic_load_explicit(&p->page->last, memory_order_relaxed) == round;
 }
 
-/* A figure of the party's own instead of the rate. */
+/* A figure of the party's own, instead of what it counted. */
 void bench_report(bench_party *p, double value);
 
 #endif

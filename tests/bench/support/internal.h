@@ -14,7 +14,8 @@ typedef struct bench_group {
     const bench_metric *metric;
     unsigned placement;
     double value[BENCH_CONTENDERS][BENCH_RUNS]; /* NAN: none */
-    char why[BENCH_CONTENDERS][200];            /* it is left out */
+    int failed[BENCH_CONTENDERS];               /* runs */
+    char why[BENCH_CONTENDERS][200];            /* the last of them failed */
 } bench_group;
 
 /* Runs a contender once. Returns whether it succeeded; else page->why says what happened. */

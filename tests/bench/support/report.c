@@ -111,17 +111,18 @@ static void write_tsv(const bench_group *g, int i, double value, double spread)
     fclose(f);
 }
 
-static void print_line(const bench_group *g, int i, int ours, int best)
+/* `label` is the contender's name, or what is measured. */
+static void print_line(const bench_group *g, const char *label, int i, int ours, int best)
 {
     const bench_metric *m = g->metric;
     const bench_contender *c = &m->contenders[i];
     char text[32];
     double spread = 0, value = median(g->value[i], &spread) * units[m->unit].factor;
-    if (g->why[i][0] != '\0') {
-        printf("  %-24s left out: %s\n", c->name, g->why[i]);
+    if (isnan(value)) {
+        printf("%-30s left out: %s\n", label, g->why[i]);
         return;
     }
-    printf("  %-24s %9s %-4s %4.0f%%", c->name, figure(value, text), units[m->unit].name, spread);
+    printf("%-30s %9s %-4s %5.0f%%", label, figure(value, text), units[m->unit].name, spread);
     if (i == ours) {
         if (best >= 0)
             printf(" %8s x %s, the best peer", figure(ratio(g, ours, best), text),
@@ -131,30 +132,46 @@ static void print_line(const bench_group *g, int i, int ours, int best)
         printf(" %8s", figure(ratio(g, ours, i), text));
         print_need(&c->need, g->placement, ratio(g, ours, i), "");
     }
+    if (g->failed[i] > 0)
+        printf("   %d failed: %s", g->failed[i], g->why[i]);
     putchar('\n');
     write_tsv(g, i, value, spread);
 }
 
-void bench_print_group(const bench_group *g)
+static int best_peer(const bench_group *g)
 {
     const bench_metric *m = g->metric;
-    int ours = -1, best = -1;
+    int best = -1;
     double most = 0;
     for (int i = 0; m->contenders[i].name != NULL; i++) {
         double value = median(g->value[i], NULL);
-        bool more = units[m->unit].more_is_better;
-        if (strcmp(m->contenders[i].name, "ours") == 0)
-            ours = i;
-        else if (!isnan(value) && (best < 0 || (more ? value > most : value < most))) {
+        bool better = units[m->unit].more_is_better ? value > most : value < most;
+        if (strncmp(m->contenders[i].name, "ours", 4) != 0 && !isnan(value) &&
+            (best < 0 || better)) {
             best = i;
             most = value;
         }
     }
-    char title[64];
-    snprintf(title, sizeof title, "%s %s %s", g->bench, m->name, name_of(g->placement));
-    printf("\n%-26s %14s %5s %8s\n", title, "median     ", "spread", "ours/it");
-    for (int i = 0; m->contenders[i].name != NULL; i++)
-        print_line(g, i, ours, best);
+    return best;
+}
+
+void bench_print_group(const bench_group *g)
+{
+    const bench_contender *c = g->metric->contenders;
+    int ours = -1, best = best_peer(g);
+    for (int i = 0; c[i].name != NULL; i++)
+        if (strcmp(c[i].name, "ours") == 0)
+            ours = i;
+    char label[64];
+    snprintf(label, sizeof label, "%s %s %s", g->bench, g->metric->name, name_of(g->placement));
+    bool alone = c[1].name == NULL;
+    if (!alone)
+        printf("\n%-36s %-9s %4s  %7s\n", label, "median", "spread", "ours/it");
+    for (int i = 0; c[i].name != NULL; i++) {
+        if (!alone)
+            snprintf(label, sizeof label, "  %s", c[i].name);
+        print_line(g, label, i, ours, best);
+    }
     fflush(stdout);
 }
 

@@ -94,7 +94,9 @@ bool bench_next_phase(bench_party *p, uint32_t phase)
 
 void bench_report(bench_party *p, double value)
 {
+    p->page->result[p->index].count = 0;
     p->page->result[p->index].value = value;
+    p->page->result[p->index].reported = true;
 }
 
 static void die_with(pid_t parent)
@@ -115,9 +117,9 @@ static _Noreturn void be_party(bench_party *p, const bench_contender *c)
             bench_fail(p, "cannot pin: %s", strerror(errno));
     }
     atomic_fetch_add(&p->page->ready, 1);
-    while ((p->phase = atomic_load(&p->page->phase)) == BENCH_GATE)
+    while (atomic_load(&p->page->phase) == BENCH_GATE)
         sched_yield();
-    p->began = bench_now(); /* on a shared processor it may come late */
+    p->phase = BENCH_WARM; /* even if it is later by now: the next look will tell */
     c->party(p);
     _exit(0);
 }
@@ -135,13 +137,16 @@ static void reap(bench_party *p)
         bench_fail(p, "a party exited with %d", WEXITSTATUS(status));
 }
 
-/* From the first to begin to the last to end: on one processor they work one after the other. */
-static void add_up(bench_page *page, int parties)
+/* What was counted is counted from the first to begin to the last to end: on one processor they
+ * work one after the other. Returns whether there is a figure. */
+static bool add_up(bench_page *page, int parties)
 {
     int64_t began = INT64_MAX, ended = 0;
     uint64_t count = 0;
+    bool reported = false;
     for (int i = 0; i < parties; i++) {
         page->value += page->result[i].value;
+        reported = reported || page->result[i].reported;
         if (page->result[i].count == 0)
             continue;
         count += page->result[i].count;
@@ -150,6 +155,7 @@ static void add_up(bench_page *page, int parties)
     }
     if (count > 0)
         page->value = (double)count * 1e9 / (double)(ended - began);
+    return reported || count > 0;
 }
 
 static void say(bench_party *p, uint32_t phase, double seconds)
@@ -182,7 +188,8 @@ static _Noreturn void run_parties(bench_party *p, const bench_contender *c)
     say(p, BENCH_STOP, 0);
     for (int i = 0; i < p->parties; i++)
         reap(p);
-    add_up(p->page, p->parties);
+    if (!add_up(p->page, p->parties))
+        bench_fail(p, "nothing was done in the time");
     p->page->done = true;
     _exit(0);
 }

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "pingpong.h"
+
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SLEEP_NS 100000 /* the library spins for a tenth of it at most */
+#define SAMPLES  8192
+
+static int64_t samples[SAMPLES];
+static int taken;
+
+void bench_let_sleep(bench_party *p)
+{
+    if (p->placement != BENCH_PINNED) {
+        nanosleep(&(struct timespec){0, SLEEP_NS}, NULL);
+        return;
+    }
+    int64_t end = bench_now() + SLEEP_NS;
+    while (bench_now() < end)
+        ;
+}
+
+void bench_sample(bench_party *p, int64_t ns)
+{
+    BENCH_CHECK(p, ns > 0);
+    if (p->phase == BENCH_MEASURE && taken < SAMPLES)
+        samples[taken++] = ns;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void bench_report_samples(bench_party *p)
+{
+    BENCH_CHECK(p, taken > 0);
+    qsort(samples, (size_t)taken, sizeof *samples, ascending);
+    bench_report(p, (double)samples[taken / 2] / 1e9);
+}
+
+void bench_futex_send(bench_futex *f, int to)
+{
+    atomic_store(&f->word[to], 1);
+    syscall(SYS_futex, &f->word[to], FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void bench_futex_receive(bench_futex *f, int to)
+{
+    while (atomic_load(&f->word[to]) == 0)
+        syscall(SYS_futex, &f->word[to], FUTEX_WAIT, 0, NULL, NULL, 0);
+    atomic_store(&f->word[to], 0);
+}
