@@ -2,7 +2,7 @@
 /*
  * Why a creator's death, or failure, leaves nothing half-done.
  *
- * The file is made without a name (O_TMPFILE), gets its memory, its mapping and its length, and
+ * The file is made without a name (O_TMPFILE), gets its mapping, its memory and its length, and
  * then, with one linkat(), its name. Until then the kernel frees it with its last descriptor; from
  * then on it is whole. So who attaches finds all of it or nothing.
  *
@@ -15,6 +15,7 @@
 #include "os/shmfile.h"
 
 #include "base/bits.h"
+#include "os/limits.h"
 #include "os/owned.h"
 #include "os/step.h"
 
@@ -39,6 +40,9 @@
 
 /* What is reserved by one call: a signal makes the kernel begin the call again. */
 #define PORTION ((size_t)1 << 20)
+
+/* From here on it is worth looking whether the machine has so much. */
+#define LARGE ((size_t)1 << 24)
 
 typedef struct path {
     char text[sizeof DIRECTORY "/" + MP__SHMFILE_NAME_MOST];
@@ -80,13 +84,31 @@ static bool fits_limit(size_t length)
            length <= limit.rlim_cur;
 }
 
+/* What the system could give now without killing anybody, in bytes; UINT64_MAX: not known. */
+static uint64_t available_memory(void)
+{
+    FILE *f = fopen("/proc/meminfo", "re");
+    char line[128];
+    unsigned long long ram = 0, swap = 0;
+    bool known = false;
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        if (sscanf(line, "MemAvailable: %llu kB", &ram) == 1)
+            known = true;
+        sscanf(line, "SwapFree: %llu kB", &swap);
+    }
+    if (f != NULL)
+        fclose(f);
+    return known ? (ram + swap) * 1024 : UINT64_MAX;
+}
+
 /* So that a request that cannot be met does not take all there is from others before it fails. */
 static bool has_room(int fd, size_t length)
 {
     struct statvfs s;
-    if (fstatvfs(fd, &s) != 0 || s.f_blocks == 0 || s.f_frsize == 0)
-        return true; /* no limit, or not known */
-    return length / s.f_frsize + (length % s.f_frsize != 0) <= s.f_bavail;
+    bool known = fstatvfs(fd, &s) == 0 && s.f_blocks != 0 && s.f_frsize != 0;
+    if (known && length / s.f_frsize + (length % s.f_frsize != 0) > s.f_bavail)
+        return false;
+    return length < LARGE || (length <= available_memory() && length <= mp__limits_memory());
 }
 
 /* Takes the memory. The file keeps its length of 0. */
@@ -119,14 +141,15 @@ static int map(mp__shmfile *file, int fd, size_t length)
 /* All that a new file needs, its length last. */
 static int fill(mp__shmfile *file, const mp__owned *slot, size_t length, bool sparse)
 {
-    int rc = sparse ? 0 : reserve(slot->fd, length);
-    if (rc == 0)
-        rc = map(file, slot->fd, length);
+    int rc = map(file, slot->fd, length);
     if (rc < 0)
         return rc;
     MP_STEP("shared_memory.create.mapped");
-    if (ftruncate(slot->fd, (off_t)length) != 0) {
+    rc = sparse ? 0 : reserve(slot->fd, length);
+    MP_STEP("shared_memory.create.reserved");
+    if (rc == 0 && ftruncate(slot->fd, (off_t)length) != 0)
         rc = code_of(errno);
+    if (rc < 0) {
         mp__shmfile_unmap(file->base, length);
         return rc;
     }
