@@ -7,13 +7,12 @@
 #include "os/guard.h"
 #include "os/limits.h"
 #include "os/region.h"
+#include "shm/arena_options.h"
+#include "shm/shared_leaks.h"
+#include "shm/span.h"
 
 #include <mproc/defs.h>
 #include <mproc/error.h>
-
-/* Less than this is of no use; more than 2^29 chunks a descriptor cannot count. */
-#define SMALLEST ((size_t)1 << 20)
-#define LARGEST  (MP__CHUNK_SIZE << 29)
 
 _Atomic(mp__arena *) mp__arena_here;
 
@@ -29,33 +28,49 @@ static void unlock_guard(void)
     mp__guard_unlock(&guard);
 }
 
-static size_t wanted_size(void)
+/* What a chunk costs: itself, its descriptor, and a span's record and class. */
+#define CHUNK_COST (MP__CHUNK_SIZE + sizeof(uint32_t) + sizeof(mp__span) + sizeof(uint8_t))
+
+/* Where everything is, as offsets from the base: the header, the descriptors, the spans' classes
+ * and records, the chunks. */
+typedef struct plan {
+    size_t chunks, table, classes, spans, data;
+} plan;
+
+static plan plan_for(size_t chunks)
 {
-    uint64_t half = mp__limits_memory() / 2;
-    if (half > LARGEST)
-        half = LARGEST;
-    if (half < SMALLEST)
-        half = SMALLEST;
-    return mp__align_up((size_t)half, MP__CHUNK_SIZE);
+    size_t page = mp__region_page_size();
+    plan p = {.chunks = chunks, .table = mp__align_up(sizeof(mp__arena), page)};
+    p.classes = p.table + mp__align_up(chunks * sizeof(uint32_t), page);
+    p.spans = p.classes + mp__align_up(chunks, page);
+    p.data = mp__align_up(p.spans + chunks * sizeof(mp__span), MP__CHUNK_SIZE);
+    return p;
 }
 
-/* Places the table behind the header, and the chunks behind the table. */
+/* The region for so many bytes of blocks. */
+static size_t region_size(size_t limit)
+{
+    plan p = plan_for(mp__align_up(limit, MP__CHUNK_SIZE) / MP__CHUNK_SIZE);
+    return p.data + p.chunks * MP__CHUNK_SIZE;
+}
+
 static int lay_out(char *base, size_t size)
 {
     if (mp__region_populate(base, sizeof(mp__arena)) < 0)
         return MP_ENOMEM;
     mp__arena *a = (mp__arena *)(void *)base;
-    size_t table = mp__align_up(sizeof *a, mp__region_page_size());
-    size_t chunks = (size - table) / (MP__CHUNK_SIZE + sizeof(uint32_t));
-    size_t data = mp__align_up(table + chunks * sizeof(uint32_t), MP__CHUNK_SIZE);
-    chunks = (size - data) / MP__CHUNK_SIZE;
-    if (chunks < 1)
+    plan p = plan_for(size / CHUNK_COST);
+    while (p.chunks > 0 && p.data + p.chunks * MP__CHUNK_SIZE > size)
+        p = plan_for(p.chunks - 1);
+    if (p.chunks == 0)
         return MP_ENOMEM;
     a->layout = MP__ARENA_LAYOUT;
     a->size = size;
-    a->chunks = (uint32_t)chunks;
-    a->table = (_Atomic uint32_t *)(void *)(base + table);
-    a->data = base + data;
+    a->chunks = (uint32_t)p.chunks;
+    a->table = (_Atomic uint32_t *)(void *)(base + p.table);
+    a->classes = (_Atomic uint8_t *)(void *)(base + p.classes);
+    a->spans = (mp__span *)(void *)(base + p.spans);
+    a->data = base + p.data;
     a->magic = MP__ARENA_MAGIC;
     return 0;
 }
@@ -63,15 +78,29 @@ static int lay_out(char *base, size_t size)
 static int found(void)
 {
     void *base = NULL;
-    size_t size = wanted_size();
-    int rc = mp__region_reserve(&base, &size, SMALLEST);
+    size_t limit;
+    int rc = mp__arena_limit(&limit);
+    if (rc < 0)
+        return rc;
+    size_t size = region_size(limit);
+    rc = mp__region_reserve(&base, &size, MP__ARENA_SMALLEST);
     if (rc < 0)
         return rc;
     rc = lay_out(base, size);
+    if (rc == 0)
+        rc = mp__leaks_begin(base);
     if (rc < 0)
         mp__region_release(base, size);
     else
         mp__store_release(&mp__arena_here, base); /* pairs with mp__arena_get() */
+    return rc;
+}
+
+int mp_arena_configure(const mp_arena_options *options)
+{
+    mp__guard_lock(&guard);
+    int rc = mp__arena_get() != NULL ? MP_ESTATE : mp__arena_set_options(options);
+    mp__guard_unlock(&guard);
     return rc;
 }
 

@@ -10,25 +10,27 @@
 #include <stddef.h>
 
 #define MP__ARENA_MAGIC  UINT64_C(0x6d70726f63617265)
-#define MP__ARENA_LAYOUT 1
+#define MP__ARENA_LAYOUT 2
 
 #define MP__CHUNK_SIZE   ((size_t)64 << 10)
+#define MP__CHUNK_PAGE   ((size_t)4096) /* unit in which we note what is populated */
+#define MP__CHUNK_PAGES  ((unsigned)(MP__CHUNK_SIZE / MP__CHUNK_PAGE))
+#define MP__CHUNK_FULL   ((1u << MP__CHUNK_PAGES) - 1)
 #define MP__SIZE_CLASSES 40 /* see shm/span.c */
-#define MP__SHARDS       4  /* spans in use per class, chosen by thread */
+#define MP__SHARDS       16 /* spans in use per class, chosen by thread */
 #define MP__LIFE_BLOCKS  14 /* see sync/life.c */
 
 /*
- * What a chunk is. Only the holder of `lock` changes descriptors, except that the one who frees a
- * run marks its head as leaving.
+ * What a chunk is. Only the holder of `lock` changes descriptors.
  *
- * | kind | value                          | may become                          |
- * | FREE | -; backed: pages are populated | TAIL, then SPAN or RUN at its head  |
- * | TAIL | distance to the head           | FREE                                |
- * | SPAN | size class of its blocks       | - (a span stays)                    |
- * | RUN  | length in chunks; leaving      | FREE                                |
+ * | kind | value                                      | may become                            |
+ * | FREE | one bit for each of its pages: populated   | TAIL, then SPAN or RUN at its head    |
+ * | TAIL | distance to the head                       | FREE                                  |
+ * | SPAN | number of its record in `spans`            | FREE                                  |
+ * | RUN  | length in chunks; marked: being discarded  | FREE                                  |
  */
 enum mp__chunk_kind { MP__CHUNK_FREE, MP__CHUNK_TAIL, MP__CHUNK_SPAN, MP__CHUNK_RUN };
-#define MP__CHUNK_MARK 4u /* FREE: backed by memory; RUN: somebody is freeing it */
+#define MP__CHUNK_MARK 4u
 
 static inline uint32_t mp__chunk_make(enum mp__chunk_kind kind, size_t value)
 {
@@ -45,21 +47,38 @@ static inline size_t mp__chunk_value(uint32_t descriptor)
     return descriptor >> 3;
 }
 
+struct mp__span;
+
+/* What is written often does not share a cache line with what every call reads. */
 typedef struct mp__arena {
     uint64_t magic;
-    uint32_t layout;                                 /* version of this structure */
-    uint32_t chunks;                                 /* how many there are */
-    size_t size;                                     /* bytes of the region */
-    char *data;                                      /* chunk 0 */
-    _Atomic uint32_t *table;                         /* one descriptor per chunk */
-    mp__mutex lock;                                  /* guards the descriptors and what follows */
-    _Atomic uint32_t top;                            /* chunks from here on were never used */
-    uint32_t table_backed;                           /* descriptors whose page is populated */
-    _Atomic uint32_t search;                         /* no free chunk below; a hint */
-    _Atomic uint32_t retained;                       /* free chunks that are backed */
-    _Atomic uint32_t class_search[MP__SIZE_CLASSES]; /* no room in this class below; a hint */
-    /* The span that a shard allocates from, as chunk number + 1. */
-    _Atomic uint32_t current[MP__SHARDS][MP__SIZE_CLASSES];
+    uint32_t layout;          /* version of this structure */
+    uint32_t chunks;          /* how many there are */
+    size_t size;              /* bytes of the region */
+    char *data;               /* chunk 0 */
+    _Atomic uint32_t *table;  /* one descriptor per chunk */
+    struct mp__span *spans;   /* their records, which are never anything else */
+    _Atomic uint8_t *classes; /* of each record: its size class + 1; 0: not in use */
+    uint32_t tag;             /* bytes at the end of each block that name who made it, or 0 */
+
+    _Alignas(MP__CACHE_LINE) mp__mutex lock; /* guards the descriptors and what follows */
+    _Atomic uint32_t top;                    /* chunks from here on were never used */
+    uint32_t table_backed;                   /* descriptors whose page is populated */
+    _Atomic uint32_t spans_top;              /* records from here on were never used */
+    uint32_t record_search;                  /* no free record below; a hint */
+    _Atomic uint32_t search;                 /* no free chunk below; a hint */
+    _Atomic uint32_t trim_search;            /* no populated free chunk from here on; a hint */
+    _Atomic uint32_t retained;               /* populated pages of free chunks */
+    uint32_t used, peak;                     /* chunks in spans and runs: now, and at most */
+    uint32_t retiring;                       /* the span that is being closed, + 1; or 0 */
+    _Atomic uint32_t trimming;               /* the run that is being discarded, + 1; or 0 */
+    mp__mutex trim_lock;                     /* held while discarding; taken before `lock` */
+
+    /* No room in this class below; a hint. */
+    _Alignas(MP__CACHE_LINE) _Atomic uint32_t class_search[MP__SIZE_CLASSES];
+    /* The span that a shard allocates from: its number, and its generation shifted by 32. */
+    _Alignas(MP__CACHE_LINE) _Atomic uint64_t current[MP__SHARDS][MP__SIZE_CLASSES];
+
     /* The life words of all threads, which belong to sync/life.c. */
     mp__mutex lives_lock;
     _Atomic uintptr_t lives[MP__LIFE_BLOCKS];

@@ -18,27 +18,46 @@ static const char *check_tails(const mp__arena *a, uint32_t head, size_t count)
     return NULL;
 }
 
-static const char *check_span(const mp__arena *a, uint32_t head, uint32_t descriptor)
+static const char *check_span(const mp__arena *a, uint32_t head, uint32_t number)
 {
-    size_t class = mp__chunk_value(descriptor);
-    if (class >= MP__SIZE_CLASSES)
-        return "a span of no known size class";
-    const mp__span *span = (const mp__span *)(const void *)mp__chunk_address(a, head);
-    size_t bytes = mp__span_chunks((unsigned)class) * MP__CHUNK_SIZE;
+    if (number >= mp__load_relaxed(&a->spans_top))
+        return "a span has no record";
+    const mp__span *span = &a->spans[number];
+    size_t class = span->class;
     if (span->magic != MP__SPAN_MAGIC)
-        return "a span's header is written over";
+        return "a span's record is written over";
+    if (class >= MP__SIZE_CLASSES || mp__load_relaxed(&a->classes[number]) != class + 1)
+        return "a span of no known size class";
+    if (span->chunk != head || span->start != mp__chunk_address(a, head))
+        return "a span's record is another's";
     if (span->block_size != mp__span_block_size((unsigned)class))
         return "a span's block size is not its class's";
-    if (span->blocks == 0 || span->first + (size_t)span->blocks * span->block_size > bytes)
-        return "a span's blocks reach beyond its end";
-    if (span->first < sizeof *span + mp__span_words(span) * sizeof(uint64_t))
-        return "a span's first block overlaps its bitmap";
-    if (span->blocks % 64 != 0) {
-        uint64_t beyond = ~UINT64_C(0) << span->blocks % 64;
-        if ((mp__load_relaxed(&span->taken[span->blocks / 64]) & beyond) != beyond)
+    size_t bytes = mp__span_chunks((unsigned)class) * MP__CHUNK_SIZE;
+    uint32_t blocks = mp__load_relaxed(&span->blocks);
+    if (blocks != bytes / span->block_size)
+        return "a span's blocks reach beyond its end, or not to it";
+    uint32_t words = mp__load_relaxed(&span->words);
+    if (words != (blocks + MP__SPAN_BITS - 1) / MP__SPAN_BITS)
+        return "a span's bitmap has not its size";
+    for (uint32_t w = 0; w < words; w++) {
+        uint64_t taken = mp__load_relaxed(&span->taken[w]), empty = mp__span_empty_bits(span, w);
+        if (taken >> MP__SPAN_BITS != span->generation)
+            return "a span's bitmap is of another generation";
+        if ((taken & empty) != empty)
             return "a span offers a block beyond its end";
     }
     return NULL;
+}
+
+/* Each record in use is one that a descriptor names: as many as there are spans. */
+static const char *check_records(const mp__arena *a, uint32_t spans)
+{
+    uint32_t top = mp__load_relaxed(&a->spans_top);
+    if (top > a->chunks)
+        return "more records are in use than there are";
+    for (uint32_t n = 0; n < top; n++)
+        spans -= mp__load_relaxed(&a->classes[n]) != 0;
+    return spans == 0 ? NULL : "a span's record is in use without a span";
 }
 
 /* Before anything is followed that the header says. */
@@ -47,46 +66,67 @@ static const char *check_header(const mp__arena *a)
     const char *base = (const char *)a, *table = (const char *)a->table;
     if (a->magic != MP__ARENA_MAGIC || a->layout != MP__ARENA_LAYOUT)
         return "the header is written over";
-    if (table < base + sizeof *a || table > a->data || a->data > base + a->size ||
+    const char *classes = (const char *)a->classes, *spans = (const char *)a->spans;
+    if (table < base + sizeof *a || table > classes || classes > spans || spans > a->data ||
+        a->data > base + a->size ||
         a->chunks > (size_t)(base + a->size - a->data) / MP__CHUNK_SIZE ||
-        a->chunks > (size_t)(a->data - table) / sizeof *a->table)
+        a->chunks > (size_t)(classes - table) / sizeof *a->table ||
+        a->chunks > (size_t)(spans - classes) ||
+        a->chunks > (size_t)(a->data - spans) / sizeof *a->spans)
         return "the header's table and chunks are not where they can be";
     return NULL;
+}
+
+/* What the walk along the table counts. */
+typedef struct census {
+    uint32_t retained, used, spans;
+} census;
+
+static const char *check_chunk(const mp__arena *a, uint32_t i, census *c, size_t *count)
+{
+    uint32_t d = mp__load_relaxed(&a->table[i]);
+    const char *problem = NULL;
+    *count = 1;
+    switch (mp__chunk_kind_of(d)) {
+    case MP__CHUNK_TAIL:
+        return "a tail belongs to no run";
+    case MP__CHUNK_FREE:
+        c->retained += (uint32_t)__builtin_popcount((unsigned)mp__chunk_value(d));
+        return mp__chunk_value(d) > MP__CHUNK_FULL ? "a free chunk has too many pages" : NULL;
+    case MP__CHUNK_SPAN:
+        problem = check_span(a, i, (uint32_t)mp__chunk_value(d));
+        if (problem == NULL)
+            *count = mp__chunk_length(a, d);
+        c->spans++;
+        break;
+    case MP__CHUNK_RUN:
+        *count = mp__chunk_value(d);
+        break;
+    }
+    c->used += d & MP__CHUNK_MARK ? 0 : (uint32_t)*count;
+    return problem;
 }
 
 static const char *check_table(const mp__arena *a)
 {
     uint32_t top = mp__load_relaxed(&a->top);
-    uint32_t retained = 0;
+    census c = {0};
     if (top > a->chunks)
         return "more chunks are in use than there are";
     for (uint32_t i = 0; i < top;) {
-        uint32_t d = mp__load_relaxed(&a->table[i]);
-        size_t count = 1;
-        const char *problem = NULL;
-        switch (mp__chunk_kind_of(d)) {
-        case MP__CHUNK_TAIL:
-            return "a tail belongs to no run";
-        case MP__CHUNK_FREE:
-            retained += (d & MP__CHUNK_MARK) != 0;
-            break;
-        case MP__CHUNK_SPAN:
-            problem = check_span(a, i, d);
-            count = problem == NULL ? mp__span_chunks((unsigned)mp__chunk_value(d)) : 1;
-            break;
-        case MP__CHUNK_RUN:
-            count = mp__chunk_value(d);
-            break;
-        }
+        size_t count;
+        const char *problem = check_chunk(a, i, &c, &count);
         if (problem == NULL)
             problem = check_tails(a, i, count);
         if (problem != NULL)
             return problem;
         i += (uint32_t)count;
     }
-    return retained == mp__load_relaxed(&a->retained)
-               ? NULL
-               : "the count of populated free chunks is wrong";
+    if (c.retained != mp__load_relaxed(&a->retained))
+        return "the count of populated free pages is wrong";
+    if (c.used != a->used || a->used > a->peak || a->peak > a->chunks)
+        return "the count of chunks in use is wrong";
+    return check_records(a, c.spans);
 }
 
 int mp_shared_check(const char **problem)

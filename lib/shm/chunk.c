@@ -6,63 +6,81 @@
  * its chunks become TAILs; the head's descriptor, stored last with release order, makes it a RUN or
  * a SPAN. It goes in the reverse order: the head becomes FREE first, then the tails. So at any
  * moment a walk from head to head sees only whole runs, free chunks, and TAILs that belong to
- * nobody; these are what a death in between leaves, and the next holder of the lock makes them
- * FREE.
+ * nobody; these are what a death in between leaves. The next holder of the lock gives their pages
+ * back to the system, since nobody knows which of them are populated, and makes them FREE; and it
+ * counts anew what is counted.
  *
- * Memory is populated, and given back to the system, outside the lock, by the one who owns the run
- * at that time; a death there leaks that run, the block in flight, and nothing else. Frees are
- * decided by one compare-and-swap on the head, so that freeing twice is seen and does no harm.
+ * A run that is freed twice is seen: both look under the lock, where the second finds no run.
+ *
+ * Memory is populated outside the lock, by the one who owns the run by then; a death there leaks
+ * that run, the block in flight, and nothing else.
  */
 #include "shm/chunk.h"
 
 #include "os/region.h"
+#include "os/step.h"
+#include "shm/retire.h"
 
 #include <mproc/error.h>
 
-/* So many free chunks stay populated; a larger stock goes back to the system. */
-#define RETAIN_MOST ((uint32_t)((32u << 20) / MP__CHUNK_SIZE))
-
-static size_t span_or_run_length(const mp__arena *a, uint32_t chunk, uint32_t descriptor)
+uint32_t mp__chunk_length(const mp__arena *a, uint32_t descriptor)
 {
     if (mp__chunk_kind_of(descriptor) == MP__CHUNK_RUN)
-        return mp__chunk_value(descriptor);
-    /* A span's length follows from its class, but its tails tell as well. */
+        return (uint32_t)mp__chunk_value(descriptor);
+    return mp__span_chunks(a->spans[mp__chunk_value(descriptor)].class);
+}
+
+static uint32_t count_pages(uint32_t descriptor)
+{
+    return (uint32_t)__builtin_popcount((unsigned)mp__chunk_value(descriptor));
+}
+
+/* TAILs of no run, from i on: their maker or their breaker died. Returns the next chunk. */
+static uint32_t free_orphans(mp__arena *a, uint32_t i)
+{
     uint32_t top = mp__load_relaxed(&a->top);
-    uint32_t n = 1;
-    while (chunk + n < top &&
-           mp__load_relaxed(&a->table[chunk + n]) == mp__chunk_make(MP__CHUNK_TAIL, n))
-        n++;
-    return n;
+    uint32_t end = i;
+    while (end < top && mp__chunk_kind_of(mp__load_relaxed(&a->table[end])) == MP__CHUNK_TAIL)
+        end++;
+    mp__region_discard(mp__chunk_address(a, i), (end - i) * MP__CHUNK_SIZE);
+    for (; i < end; i++)
+        mp__store_relaxed(&a->table[i], mp__chunk_make(MP__CHUNK_FREE, 0));
+    return end;
 }
 
 static void repair(mp__arena *a)
 {
     uint32_t top = mp__load_relaxed(&a->top);
-    uint32_t retained = 0;
+    uint32_t retained = 0, used = 0;
+    mp__retire_repair(a);
     for (uint32_t i = 0; i < top;) {
         uint32_t d = mp__load_relaxed(&a->table[i]);
+        uint32_t length = 1;
         switch (mp__chunk_kind_of(d)) {
-        case MP__CHUNK_TAIL: /* of no run: its maker or its breaker died */
-            mp__store_relaxed(&a->table[i], mp__chunk_make(MP__CHUNK_FREE, 0));
-            i++;
-            break;
+        case MP__CHUNK_TAIL:
+            i = free_orphans(a, i);
+            continue;
         case MP__CHUNK_FREE:
-            retained += (d & MP__CHUNK_MARK) != 0;
-            i++;
+            retained += count_pages(d);
             break;
         default:
-            i += (uint32_t)span_or_run_length(a, i, d);
+            length = mp__chunk_length(a, d);
+            used += d & MP__CHUNK_MARK ? 0 : length;
             break;
         }
+        i += length;
     }
     mp__store_relaxed(&a->retained, retained);
+    a->used = used;
     mp__store_relaxed(&a->search, 0);
+    mp__store_relaxed(&a->trim_search, top);
 }
 
 void mp__chunk_lock(mp__arena *a)
 {
     if (mp__mutex_lock(&a->lock))
         repair(a);
+    MP_STEP("shared.table.locked");
 }
 
 void mp__chunk_unlock(mp__arena *a)
@@ -87,6 +105,7 @@ static int extend(mp__arena *a, uint32_t top)
         a->table_backed = upto;
     }
     mp__store_release(&a->top, top); /* pairs with mp__chunk_find() */
+    MP_STEP("shared.table.extended");
     return 0;
 }
 
@@ -112,7 +131,19 @@ static uint32_t skip_used(const mp__arena *a, uint32_t i)
     return i;
 }
 
-int mp__chunk_claim(mp__arena *a, uint32_t count, uint32_t *first, bool *backed)
+/* Makes a free chunk the i-th of a claim. */
+static void claim_one(mp__arena *a, mp__claim *claim, uint32_t i)
+{
+    _Atomic uint32_t *descriptor = &a->table[claim->first + i];
+    uint32_t d = mp__load_relaxed(descriptor);
+    if (i < MP__CLAIM_NOTED)
+        claim->pages[i] = (uint16_t)mp__chunk_value(d);
+    claim->backed = claim->backed && mp__chunk_value(d) == MP__CHUNK_FULL;
+    mp__sub_relaxed(&a->retained, count_pages(d));
+    mp__store_relaxed(descriptor, mp__chunk_make(MP__CHUNK_TAIL, i));
+}
+
+int mp__chunk_claim(mp__arena *a, uint32_t count, mp__claim *claim)
 {
     uint32_t from = skip_used(a, mp__load_relaxed(&a->search));
     mp__store_relaxed(&a->search, from);
@@ -124,25 +155,31 @@ int mp__chunk_claim(mp__arena *a, uint32_t count, uint32_t *first, bool *backed)
         if (rc < 0)
             return rc;
     }
-    *backed = true;
-    for (uint32_t i = 0; i < count; i++) {
-        bool here = (mp__load_relaxed(&a->table[start + i]) & MP__CHUNK_MARK) != 0;
-        mp__sub_relaxed(&a->retained, here);
-        *backed = *backed && here;
-        mp__store_relaxed(&a->table[start + i], mp__chunk_make(MP__CHUNK_TAIL, i));
-    }
-    *first = start;
+    claim->first = start;
+    claim->backed = true;
+    for (uint32_t i = 0; i < count; i++)
+        claim_one(a, claim, i);
+    a->used += count;
+    if (a->used > a->peak)
+        a->peak = a->used;
+    MP_STEP("shared.table.claimed");
     return 0;
 }
 
-void mp__chunk_release(mp__arena *a, uint32_t first, uint32_t count, bool backed)
+void mp__chunk_release(mp__arena *a, uint32_t first, uint32_t count, uint32_t pages)
 {
-    uint32_t free = mp__chunk_make(MP__CHUNK_FREE, 0) | (backed ? MP__CHUNK_MARK : 0);
-    for (uint32_t i = 0; i < count; i++)
+    uint32_t free = mp__chunk_make(MP__CHUNK_FREE, pages);
+    for (uint32_t i = 0; i < count; i++) {
         mp__store_relaxed(&a->table[first + i], free);
-    mp__add_relaxed(&a->retained, backed ? count : 0);
+        if (i == 0)
+            MP_STEP("shared.table.head_released");
+    }
+    a->used -= count;
+    mp__add_relaxed(&a->retained, count * count_pages(free));
     if (first < mp__load_relaxed(&a->search))
         mp__store_relaxed(&a->search, first);
+    if (pages != 0 && first + count > mp__load_relaxed(&a->trim_search))
+        mp__store_relaxed(&a->trim_search, first + count);
 }
 
 bool mp__chunk_find(const mp__arena *a, const void *p, uint32_t *head, uint32_t *descriptor)
@@ -164,11 +201,14 @@ bool mp__chunk_find(const mp__arena *a, const void *p, uint32_t *head, uint32_t 
     return mp__chunk_kind_of(d) == MP__CHUNK_SPAN || mp__chunk_kind_of(d) == MP__CHUNK_RUN;
 }
 
-static void release_run(mp__arena *a, uint32_t head, uint32_t count, bool backed)
+static int claim_run(mp__arena *a, uint32_t count, mp__claim *claim)
 {
     mp__chunk_lock(a);
-    mp__chunk_release(a, head, count, backed);
+    int rc = mp__chunk_claim(a, count, claim);
+    if (rc == 0) /* publishes the run; pairs with mp__chunk_find() */
+        mp__store_release(&a->table[claim->first], mp__chunk_make(MP__CHUNK_RUN, count));
     mp__chunk_unlock(a);
+    return rc;
 }
 
 void *mp__run_alloc(mp__arena *a, size_t size)
@@ -176,36 +216,38 @@ void *mp__run_alloc(mp__arena *a, size_t size)
     if (size > (size_t)a->chunks * MP__CHUNK_SIZE)
         return NULL;
     uint32_t count = (uint32_t)(mp__align_up(size, MP__CHUNK_SIZE) / MP__CHUNK_SIZE);
-    uint32_t head = 0;
-    bool backed = false;
-    mp__chunk_lock(a);
-    int rc = mp__chunk_claim(a, count, &head, &backed);
-    if (rc == 0) /* publishes the run; pairs with mp__chunk_find() */
-        mp__store_release(&a->table[head], mp__chunk_make(MP__CHUNK_RUN, count));
-    mp__chunk_unlock(a);
+    mp__claim claim;
+    int rc = claim_run(a, count, &claim);
+    if (rc < 0 && mp__retire_all(a))
+        rc = claim_run(a, count, &claim);
     if (rc < 0)
         return NULL;
-
-    char *block = mp__chunk_address(a, head);
-    if (!backed && mp__region_populate(block, (size_t)count * MP__CHUNK_SIZE) < 0) {
+    MP_STEP("shared.alloc.run_published");
+    char *block = mp__chunk_address(a, claim.first);
+    if (!claim.backed && mp__region_populate(block, (size_t)count * MP__CHUNK_SIZE) < 0) {
         mp__region_discard(block, (size_t)count * MP__CHUNK_SIZE);
-        release_run(a, head, count, false);
+        mp__chunk_lock(a);
+        mp__chunk_release(a, claim.first, count, 0);
+        mp__chunk_unlock(a);
         return NULL;
     }
+    MP_STEP("shared.alloc.run_populated");
     return block;
 }
 
-int mp__run_free(mp__arena *a, void *p, uint32_t head, uint32_t descriptor)
+int mp__run_free(mp__arena *a, void *p, uint32_t head)
 {
-    if (p != mp__chunk_address(a, head) || (descriptor & MP__CHUNK_MARK))
+    if (p != mp__chunk_address(a, head))
         return MP_EINVAL;
-    if (!mp__cas_relaxed(&a->table[head], &descriptor, descriptor | MP__CHUNK_MARK))
+    mp__chunk_lock(a);
+    uint32_t d = mp__load_relaxed(&a->table[head]);
+    bool is_run = mp__chunk_kind_of(d) == MP__CHUNK_RUN && !(d & MP__CHUNK_MARK);
+    if (is_run)
+        mp__chunk_release(a, head, (uint32_t)mp__chunk_value(d), MP__CHUNK_FULL);
+    mp__chunk_unlock(a);
+    if (!is_run)
         return MP_EINVAL;
-    uint32_t count = (uint32_t)mp__chunk_value(descriptor);
-    bool keep = mp__load_relaxed(&a->retained) + count <=
-                RETAIN_MOST; /* a stale value only moves the border */
-    if (!keep)
-        mp__region_discard(p, (size_t)count * MP__CHUNK_SIZE);
-    release_run(a, head, count, keep);
+    MP_STEP("shared.free.run_released");
+    mp__retire_trim(a);
     return 0;
 }

@@ -8,18 +8,38 @@
  * takes a block on them first, before it is handed out; `backed` is set after that, so that a death
  * in between makes the next one populate them again, which changes nothing.
  *
- * A span is made under the table's lock and published by its descriptor, after its header is whole.
- * `current`, `class_search` and `search` are hints: a stale one costs a longer search.
+ * A span is made under the table's lock and published by its descriptor, after its record is whole.
+ *
+ * Why nobody takes a block of a span that is gone. Who allocates holds no lock; it may have read in
+ * `current` where to take a block, sleep, and go on when the span is retired and its chunks are
+ * somebody's data. So what it then changes must not lie in these chunks, and it must not get a
+ * block:
+ *
+ * - Records (mp__span) lie in a table of their own and are never anything but records.
+ * - `current` names the span's generation, each word of the bitmap carries it, and the
+ *   compare-and-swap that takes a block compares the whole word. Retiring (retire.c) replaces each
+ *   word by a closed one; making the record anew gives it the next generation.
+ * - A block that is taken keeps its span from being retired, so what the record says about it holds
+ *   until it is freed. After 65534 makings of one record a generation comes back; who has slept
+ *   through them takes a block of a living span, and asks for the class after that.
+ *
+ * `class_search`, `record_search` and `search` are hints: a stale one costs a longer search.
  */
 #include "shm/span.h"
 
 #include "os/region.h"
+#include "os/step.h"
 #include "os/thread.h"
 #include "shm/chunk.h"
+#include "shm/retire.h"
 
 #include <mproc/error.h>
 
 #define BLOCKS_GOAL 16 /* a span has at least about so many blocks */
+
+#define RECORDS_AT_ONCE 16 /* records are populated in such portions: 12 KiB */
+
+#define LOSSES_MOST 8 /* lost races for a bit before a thread goes to another shard */
 
 /* 16, 32 ... 128, then four sizes for each doubling: 160, 192, 224, 256, 320 ... 32768. */
 unsigned mp__span_class(size_t size)
@@ -44,181 +64,271 @@ uint32_t mp__span_chunks(unsigned class)
     return (uint32_t)(mp__align_up(bytes, MP__CHUNK_SIZE) / MP__CHUNK_SIZE);
 }
 
-uint32_t mp__span_words(const mp__span *span)
+uint64_t mp__span_empty_bits(const mp__span *span, uint32_t word)
 {
-    return (span->blocks + 63) / 64;
+    uint32_t here =
+        mp__load_relaxed(&span->blocks) - word * MP__SPAN_BITS; /* blocks from this word on */
+    return here >= MP__SPAN_BITS ? 0 : MP__SPAN_MASK & ~((UINT64_C(1) << here) - 1);
+}
+
+uint32_t mp__span_in_use(const mp__span *span)
+{
+    uint32_t count = 0;
+    for (uint32_t w = 0; w < mp__load_relaxed(&span->words); w++) {
+        uint64_t taken = mp__load_relaxed(&span->taken[w]);
+        if (taken >> MP__SPAN_BITS != MP__SPAN_CLOSED)
+            count += (uint32_t)__builtin_popcountll(taken & MP__SPAN_MASK &
+                                                    ~mp__span_empty_bits(span, w));
+    }
+    return count;
+}
+
+static uint64_t empty_word(const mp__span *span, uint32_t word)
+{
+    return (uint64_t)span->generation << MP__SPAN_BITS | mp__span_empty_bits(span, word);
+}
+
+void mp__span_open(mp__span *span)
+{
+    for (uint32_t w = 0; w < mp__load_relaxed(&span->words); w++)
+        if (mp__load_relaxed(&span->taken[w]) >> MP__SPAN_BITS == MP__SPAN_CLOSED)
+            mp__store_release(&span->taken[w], empty_word(span, w)); /* pairs with take() */
 }
 
 /* Populates the pages of [from, to), offsets in the span, that are not yet. */
 static int back(mp__span *span, size_t from, size_t to)
 {
-    for (size_t page = from / MP__SPAN_PAGE; page <= (to - 1) / MP__SPAN_PAGE; page++) {
+    for (size_t page = from / MP__CHUNK_PAGE; page <= (to - 1) / MP__CHUNK_PAGE; page++) {
         uint64_t bit = UINT64_C(1) << page % 64;
         _Atomic uint64_t *word = &span->backed[page / 64];
         if (mp__load_relaxed(word) & bit)
             continue;
-        if (mp__region_populate((char *)span + page * MP__SPAN_PAGE, MP__SPAN_PAGE) < 0)
+        if (mp__region_populate(span->start + page * MP__CHUNK_PAGE, MP__CHUNK_PAGE) < 0)
             return MP_ENOMEM;
+        MP_STEP("shared.alloc.page_populated");
         mp__or_relaxed(word, bit);
     }
     return 0;
 }
 
-/* Fills in a header in populated memory. */
-static void lay_out(mp__span *span, unsigned class, size_t bytes)
+/* With the table locked: a record that is not in use. */
+static int find_record(mp__arena *a, uint32_t *number)
 {
-    size_t size = mp__span_block_size(class);
-    size_t blocks = bytes / size;
-    size_t first;
-    do { /* the bitmap takes room from the blocks */
-        first = mp__align_up(sizeof *span + (blocks + 63) / 64 * 8, MP__CACHE_LINE);
-    } while (first + blocks * size > bytes && blocks-- > 0);
-    span->block_size = (uint32_t)size;
-    span->blocks = (uint32_t)blocks;
-    span->first = (uint32_t)first;
-    mp__store_relaxed(&span->search, 0);
-    mp__store_relaxed(&span->backed[0], 0);
-    mp__store_relaxed(&span->backed[1], 0);
-    for (uint32_t i = 0; i < mp__span_words(span); i++)
-        mp__store_relaxed(&span->taken[i], 0);
-    if (blocks % 64 != 0)
-        mp__store_relaxed(&span->taken[blocks / 64], ~UINT64_C(0) << blocks % 64);
+    uint32_t top = mp__load_relaxed(&a->spans_top);
+    uint32_t n = a->record_search;
+    while (n < top && mp__load_relaxed(&a->classes[n]) != 0)
+        n++;
+    a->record_search = *number = n;
+    if (n < top)
+        return 0;
+    uint32_t upto = top + RECORDS_AT_ONCE < a->chunks ? top + RECORDS_AT_ONCE : a->chunks;
+    if (n >= upto || mp__region_populate(&a->spans[top], (upto - top) * sizeof(mp__span)) < 0 ||
+        mp__region_populate((void *)&a->classes[top], upto - top) < 0)
+        return MP_ENOMEM;
+    mp__store_release(&a->spans_top, upto); /* pairs with mp_shared_stats() */
+    return 0;
+}
+
+/* Fills in a record that nobody uses. */
+static void lay_out(const mp__arena *a, mp__span *span, unsigned class, const mp__claim *claim)
+{
+    uint32_t chunks = mp__span_chunks(class);
+    uint64_t backed[2] = {0, 0};
+    for (uint32_t i = 0; i < chunks; i++)
+        backed[i / 4] |= (uint64_t)claim->pages[i] << i % 4 * MP__CHUNK_PAGES;
     span->magic = MP__SPAN_MAGIC;
+    span->class = class;
+    span->block_size = (uint32_t)mp__span_block_size(class);
+    uint32_t blocks = (uint32_t)(chunks * MP__CHUNK_SIZE / span->block_size);
+    mp__store_relaxed(&span->blocks, blocks);
+    span->chunk = claim->first;
+    span->generation = span->generation % (uint32_t)(MP__SPAN_CLOSED - 1) + 1;
+    span->start = mp__chunk_address(a, claim->first);
+    mp__store_relaxed(&span->search, 0);
+    mp__store_relaxed(&span->backed[0], backed[0]);
+    mp__store_relaxed(&span->backed[1], backed[1]);
+    uint32_t words = (blocks + MP__SPAN_BITS - 1) / MP__SPAN_BITS;
+    mp__store_relaxed(&span->words, words);
+    for (uint32_t w = 0; w < words; w++)
+        mp__store_release(&span->taken[w], empty_word(span, w)); /* pairs with take() */
 }
 
 /* With the table locked: makes a span. */
-static mp__span *make(mp__arena *a, unsigned class, uint32_t *chunk)
+static mp__span *make(mp__arena *a, unsigned class)
 {
-    uint32_t count = mp__span_chunks(class);
-    bool backed;
-    if (mp__chunk_claim(a, count, chunk, &backed) < 0)
+    mp__claim claim;
+    uint32_t number;
+    if (find_record(a, &number) < 0 || mp__chunk_claim(a, mp__span_chunks(class), &claim) < 0)
         return NULL;
-    mp__span *span = (mp__span *)(void *)mp__chunk_address(a, *chunk);
-    if (mp__region_populate(span, MP__SPAN_PAGE) < 0) {
-        mp__chunk_release(a, *chunk, count, false);
-        return NULL;
-    }
-    lay_out(span, class, count * MP__CHUNK_SIZE);
-    /* Publishes the span; pairs with mp__chunk_find() and find(). */
-    mp__store_release(&a->table[*chunk], mp__chunk_make(MP__CHUNK_SPAN, class));
+    mp__span *span = &a->spans[number];
+    lay_out(a, span, class, &claim);
+    MP_STEP("shared.span.laid_out");
+    mp__store_relaxed(&a->classes[number], (uint8_t)(class + 1));
+    MP_STEP("shared.span.classed");
+    /* Publishes the span; pairs with mp__chunk_find(). */
+    mp__store_release(&a->table[claim.first], mp__chunk_make(MP__CHUNK_SPAN, number));
+    MP_STEP("shared.span.published");
     return span;
 }
 
-static bool has_room(const mp__span *span)
+/* Takes a block of this generation; -1 if there is none. *lost counts the races for a bit. */
+static int64_t take(mp__span *span, uint64_t generation, uint32_t *lost)
 {
-    for (uint32_t i = 0; i < mp__span_words(span); i++)
-        if (~mp__load_relaxed(&span->taken[i]) != 0)
-            return true;
-    return false;
-}
-
-/* With the table locked: the first span of the class with room in [from, to). */
-static mp__span *search(const mp__arena *a, unsigned class, uint32_t from, uint32_t to,
-                        uint32_t *chunk)
-{
-    uint32_t wanted = mp__chunk_make(MP__CHUNK_SPAN, class);
-    for (uint32_t i = from; i < to; i++) {
-        if (mp__load_acquire(&a->table[i]) != wanted)
-            continue;
-        mp__span *span = (mp__span *)(void *)mp__chunk_address(a, i);
-        if (has_room(span)) {
-            *chunk = i;
-            return span;
-        }
-    }
-    return NULL;
-}
-
-/* With the table locked: a span of the class with room, an old one or a new one. */
-static mp__span *find(mp__arena *a, unsigned class, uint32_t *chunk)
-{
-    uint32_t from = mp__load_relaxed(&a->class_search[class]);
-    mp__span *span = search(a, class, from, mp__load_relaxed(&a->top), chunk);
-    if (span == NULL)
-        span = make(a, class, chunk);
-    if (span == NULL) /* a free beside a search may have been overlooked below the hint */
-        span = search(a, class, 0, from, chunk);
-    if (span != NULL) /* unless a free has lowered it meanwhile */
-        mp__cas_relaxed(&a->class_search[class], &from, *chunk);
-    return span;
-}
-
-/* Takes a block; -1 if there is none. */
-static int64_t take(mp__span *span)
-{
-    uint32_t words = mp__span_words(span);
+    uint32_t words = mp__load_relaxed(&span->words);
     uint32_t start = mp__load_relaxed(&span->search);
+    if (start >= words)
+        start = 0;
     for (uint32_t n = 0; n < words; n++) {
         uint32_t w = start + n < words ? start + n : start + n - words;
         uint64_t taken = mp__load_relaxed(&span->taken[w]);
-        while (~taken != 0) {
+        while (taken >> MP__SPAN_BITS == generation && (~taken & MP__SPAN_MASK) != 0) {
+            uint64_t seen = taken;
             unsigned bit = (unsigned)__builtin_ctzll(~taken);
-            /* Pairs with the release in mp__span_free(): what the last user wrote is past. */
+            /* Pairs with the release in mp__span_free(): what the last user wrote is past; and
+             * with lay_out(): the record is whole. */
             if (mp__cas_acquire(&span->taken[w], &taken, taken | UINT64_C(1) << bit)) {
+                MP_STEP("shared.alloc.bit_taken");
                 if (w != start)
                     mp__store_relaxed(&span->search, w);
-                return (int64_t)w * 64 + bit;
+                return (int64_t)w * MP__SPAN_BITS + bit;
             }
+            *lost += (taken & ~seen) != 0;
         }
     }
     return -1;
 }
 
-static void give_back(mp__span *span, size_t block)
+/* With the table locked: a block of the first span of the class with room in [from, to). */
+static int64_t search(const mp__arena *a, unsigned class, uint32_t from, uint32_t to,
+                      mp__span **found)
 {
-    mp__and_release(&span->taken[block / 64], ~(UINT64_C(1) << block % 64));
+    uint32_t lost = 0;
+    for (uint32_t n = from; n < to; n++) {
+        if (mp__load_relaxed(&a->classes[n]) != class + 1)
+            continue;
+        int64_t block = take(&a->spans[n], a->spans[n].generation, &lost);
+        if (block >= 0) {
+            *found = &a->spans[n];
+            return block;
+        }
+    }
+    return -1;
 }
 
-static void *take_backed(mp__span *span, bool *full)
+/* A block from any span of the class, an old one or a new one. */
+static int64_t take_anywhere(mp__arena *a, unsigned class, mp__span **found)
 {
-    int64_t block = take(span);
-    *full = block < 0;
-    if (*full)
-        return NULL;
-    size_t offset = span->first + (size_t)block * span->block_size;
-    if (back(span, offset, offset + span->block_size) < 0) {
-        give_back(span, (size_t)block);
-        return NULL;
-    }
-    return (char *)span + offset;
-}
-
-void *mp__span_alloc(mp__arena *a, size_t size)
-{
-    unsigned class = mp__span_class(size);
-    _Atomic uint32_t *current = &a->current[mp__thread_self()->tid % MP__SHARDS][class];
-    uint32_t chunk = mp__load_acquire(current); /* pairs with the store below */
-    bool full = true;
-    void *block = NULL;
-    if (chunk != 0)
-        block = take_backed((mp__span *)(void *)mp__chunk_address(a, chunk - 1), &full);
-    while (block == NULL && full) {
-        mp__chunk_lock(a);
-        mp__span *span = find(a, class, &chunk);
-        mp__chunk_unlock(a);
-        if (span == NULL)
-            return NULL;
-        mp__store_release(current, chunk + 1);
-        block = take_backed(span, &full);
-    }
+    uint32_t lost = 0;
+    mp__chunk_lock(a);
+    uint32_t from = mp__load_relaxed(&a->class_search[class]);
+    uint32_t top = mp__load_relaxed(&a->spans_top);
+    int64_t block = search(a, class, from < top ? from : top, top, found);
+    if (block < 0 && (*found = make(a, class)) != NULL)
+        block = take(*found, (*found)->generation, &lost);
+    if (block < 0) /* a free beside a search may have been overlooked below the hint */
+        block = search(a, class, 0, from < top ? from : top, found);
+    if (block >= 0) /* unless a free has lowered it meanwhile */
+        mp__cas_relaxed(&a->class_search[class], &from, (uint32_t)(*found - a->spans));
+    mp__chunk_unlock(a);
     return block;
 }
 
-int mp__span_free(mp__arena *a, void *p, uint32_t head)
+/* The thread's shard: another after it has lost races for bits to others in it. */
+static _Thread_local struct {
+    uint32_t tid, shard, lost;
+} home;
+
+static uint32_t my_shard(unsigned class)
 {
-    mp__span *span = (mp__span *)(void *)mp__chunk_address(a, head);
-    size_t offset = (size_t)((char *)p - (char *)span);
-    if (offset < span->first || (offset - span->first) % span->block_size != 0)
+    uint32_t tid = mp__thread_self()->tid;
+    if (__builtin_expect(home.tid != tid, 0)) { /* the first time, or a forked child */
+        home.tid = tid;
+        home.shard = tid;
+        home.lost = 0;
+    } else if (__builtin_expect(home.lost >= LOSSES_MOST, 0)) {
+        home.shard++;
+        home.lost = 0;
+    }
+    return home.shard % mp__span_shards(class);
+}
+
+/* Clears the bit of a block in use. Returns whether its word is empty now; or MP_EINVAL. */
+static int clear(mp__span *span, size_t block)
+{
+    uint32_t w = (uint32_t)(block / MP__SPAN_BITS);
+    uint64_t bit = UINT64_C(1) << block % MP__SPAN_BITS;
+    uint64_t empty = mp__span_empty_bits(span, w);         /* after the block the span may go */
+    uint64_t old = mp__and_release(&span->taken[w], ~bit); /* pairs with take() */
+    if (!(old & bit) || old >> MP__SPAN_BITS == MP__SPAN_CLOSED)
         return MP_EINVAL;
-    size_t block = (offset - span->first) / span->block_size;
-    if (block >= span->blocks)
+    return (old & ~bit & MP__SPAN_MASK) == empty;
+}
+
+static void *back_block(mp__span *span, int64_t block)
+{
+    size_t offset = (size_t)block * span->block_size;
+    if (back(span, offset, offset + span->block_size) == 0)
+        return span->start + offset;
+    clear(span, (size_t)block);
+    return NULL;
+}
+
+void *mp__span_alloc(mp__arena *a, unsigned class)
+{
+    _Atomic uint64_t *current = &a->current[my_shard(class)][class];
+    uint64_t hint = mp__load_acquire(current); /* pairs with the store below */
+    mp__span *span = &a->spans[(uint32_t)hint];
+    if (__builtin_expect(hint != 0, 1)) {
+        int64_t block = take(span, hint >> 32, &home.lost);
+        if (__builtin_expect(block >= 0 && span->class == class, 1))
+            return back_block(span, block);
+        if (block >= 0)
+            clear(span, (size_t)block);
+    }
+    int64_t block = take_anywhere(a, class, &span);
+    if (block < 0 && mp__retire_all(a))
+        block = take_anywhere(a, class, &span);
+    if (block < 0)
+        return NULL;
+    uint64_t number = (uint64_t)(span - a->spans);
+    mp__store_release(current, number | (uint64_t)span->generation << 32);
+    MP_STEP("shared.alloc.current_set");
+    if (hint != 0 && (uint32_t)hint != number)
+        mp__retire_span(a, (uint32_t)hint,
+                        class); /* perhaps emptied while it was the current one */
+    return back_block(span, block);
+}
+
+bool mp__span_holds(const mp__span *span, const void *p)
+{
+    size_t offset = (size_t)((const char *)p - span->start);
+    if (offset >= MP__CLAIM_NOTED * MP__CHUNK_SIZE || offset % span->block_size != 0)
+        return false;
+    uint32_t block = (uint32_t)offset / span->block_size;
+    if (block >= mp__load_relaxed(&span->blocks))
+        return false;
+    uint64_t word = mp__load_relaxed(&span->taken[block / MP__SPAN_BITS]);
+    return word >> MP__SPAN_BITS != MP__SPAN_CLOSED && (word >> block % MP__SPAN_BITS & 1) != 0;
+}
+
+int mp__span_free(mp__arena *a, void *p, uint32_t number)
+{
+    mp__span *span = &a->spans[number];
+    uint32_t offset = (uint32_t)((char *)p - span->start);
+    uint32_t block = offset / span->block_size;
+    if (offset >= MP__CLAIM_NOTED * MP__CHUNK_SIZE || offset % span->block_size != 0 ||
+        block >= mp__load_relaxed(&span->blocks))
         return MP_EINVAL;
-    uint64_t bit = UINT64_C(1) << block % 64;
-    if (!(mp__and_release(&span->taken[block / 64], ~bit) & bit)) /* pairs with take() */
+    unsigned class = span->class;
+    int empty = clear(span, block);
+    if (empty < 0)
         return MP_EINVAL;
-    _Atomic uint32_t *search = &a->class_search[mp__span_class(span->block_size)];
-    uint32_t lowest = mp__load_relaxed(search);
-    while (head < lowest && !mp__cas_relaxed(search, &lowest, head))
+    MP_STEP("shared.free.bit_cleared");
+    _Atomic uint32_t *hint = &a->class_search[class];
+    uint32_t lowest = mp__load_relaxed(hint);
+    while (number < lowest && !mp__cas_relaxed(hint, &lowest, number))
         continue;
+    if (empty)
+        mp__retire_span(a, number, class);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "shm/span.h"
 #include "support/child.h"
 
+#include <mproc/shared.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -112,20 +113,8 @@ static inline int task_end(task *t)
 /* Bytes in blocks of the arena that nobody has freed. */
 static inline size_t bytes_in_use(void)
 {
-    mp__arena *a = mp__arena_get();
-    size_t bytes = 0;
-    for (uint32_t i = 0; a != NULL && i < mp__load_relaxed(&a->top); i++) {
-        uint32_t d = mp__load_relaxed(&a->table[i]);
-        if (mp__chunk_kind_of(d) == MP__CHUNK_RUN)
-            bytes += mp__chunk_value(d) * MP__CHUNK_SIZE;
-        if (mp__chunk_kind_of(d) != MP__CHUNK_SPAN)
-            continue;
-        mp__span *s = (mp__span *)(void *)mp__chunk_address(a, i);
-        for (uint32_t b = 0; b < s->blocks; b++)
-            if (mp__load_relaxed(&s->taken[b / 64]) >> b % 64 & 1)
-                bytes += s->block_size;
-    }
-    return bytes;
+    struct mp_shared_stats s = {.size = sizeof s};
+    return mp__arena_get() != NULL && mp_shared_stats(&s) == 0 ? s.in_use : 0;
 }
 
 #endif

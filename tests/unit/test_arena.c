@@ -56,6 +56,7 @@ static void test_contains(void **state)
 static mp__arena *a;
 static mp__span *span;
 static uint32_t run, in_span; /* head chunks */
+static uint32_t number;       /* of the span */
 
 static _Atomic uint32_t *at(uint32_t chunk)
 {
@@ -85,13 +86,13 @@ static void damage_table(int which)
         mp__store_relaxed(at(run + 1), mp__chunk_make(MP__CHUNK_TAIL, 2));
         break;
     case 6:
-        mp__store_relaxed(at(in_span), mp__chunk_make(MP__CHUNK_SPAN, MP__SIZE_CLASSES));
+        mp__store_relaxed(at(in_span), mp__chunk_make(MP__CHUNK_SPAN, a->spans_top));
         break;
     case 7:
-        mp__store_relaxed(at(in_span), mp__chunk_make(MP__CHUNK_SPAN, MP__SIZE_CLASSES - 1));
+        mp__store_relaxed(at(in_span), mp__chunk_make(MP__CHUNK_SPAN, number + 1));
         break;
     case 8:
-        mp__store_relaxed(at(top - 1), *at(top - 1) ^ MP__CHUNK_MARK);
+        mp__store_relaxed(at(top - 1), mp__chunk_make(MP__CHUNK_FREE, 1));
         break;
     default:
         mp__add_relaxed(&a->retained, 1);
@@ -115,16 +116,34 @@ static void damage_span(int which)
         span->blocks = 0;
         break;
     case 14:
-        span->first = 0;
+        span->start += 4096;
         break;
     case 15:
-        span->first += 65536;
+        span->class ++;
         break;
     case 16:
-        mp__store_relaxed(&span->taken[span->blocks / 64], 0);
+        mp__and_release(&span->taken[span->blocks / MP__SPAN_BITS], ~MP__SPAN_MASK);
+        break;
+    case 17:
+        memset((void *)span, 255, 64);
+        break;
+    case 18:
+        span->words = 1;
+        break;
+    case 19:
+        span->chunk++;
+        break;
+    case 20:
+        span->generation++;
+        break;
+    case 21:
+        mp__store_relaxed(&span->taken[0], ~UINT64_C(0));
+        break;
+    case 22:
+        mp__store_relaxed(&a->classes[number], 0);
         break;
     default:
-        memset((void *)span, 255, 64);
+        mp__store_relaxed(&a->classes[mp__load_relaxed(&a->spans_top) - 1], 1);
         break;
     }
 }
@@ -132,30 +151,45 @@ static void damage_span(int which)
 static void damage_header(int which)
 {
     switch (which) {
-    case 18:
+    case 24:
         a->magic++;
         break;
-    case 19:
+    case 25:
         a->layout++;
         break;
-    case 20:
+    case 26:
         a->table = (_Atomic uint32_t *)(void *)((char *)a - 4096);
         break;
-    case 21:
+    case 27:
         a->data += (size_t)1 << 50;
+        break;
+    case 28:
+        a->classes = NULL;
+        break;
+    case 29:
+        a->spans = (mp__span *)(void *)((char *)a->spans + ((size_t)1 << 50));
+        break;
+    case 30:
+        a->used++;
+        break;
+    case 31:
+        a->peak = 0;
+        break;
+    case 32:
+        mp__store_relaxed(&a->spans_top, UINT32_MAX);
         break;
     default:
         a->chunks = UINT32_MAX;
         break;
     }
 }
-#define DAMAGES 23
+#define DAMAGES 34
 
 static void damage(int which)
 {
     if (which < 10)
         damage_table(which);
-    else if (which < 18)
+    else if (which < 24)
         damage_span(which);
     else
         damage_header(which);
@@ -181,12 +215,16 @@ static void test_damages(void **state)
     mp_shared_free(last); /* the last chunks are free and populated */
     assert_true(mp__chunk_find(a, large + 70000, &run, &d));
     assert_true(mp__chunk_find(a, small, &in_span, &d));
-    span = (mp__span *)(void *)mp__chunk_address(a, in_span);
-    assert_true(span->blocks % 64 != 0);
+    number = (uint32_t)mp__chunk_value(d);
+    span = &a->spans[number];
+    assert_true(span->blocks % MP__SPAN_BITS != 0);
     size_t table = mp__load_relaxed(&a->top) * sizeof *a->table;
-    void *saved_table = malloc(table), *saved_span = malloc(4096), *saved = malloc(sizeof *a);
+    size_t classes = mp__load_relaxed(&a->spans_top);
+    void *saved_table = malloc(table), *saved_span = malloc(sizeof *span);
+    void *saved = malloc(sizeof *a), *saved_classes = malloc(classes);
     memcpy(saved_table, (void *)a->table, table);
-    memcpy(saved_span, (void *)span, 4096);
+    memcpy(saved_span, (void *)span, sizeof *span);
+    memcpy(saved_classes, (void *)a->classes, classes);
     memcpy(saved, (void *)a, sizeof *a);
     mp__arena whole = *a;
     for (int i = 0; i < DAMAGES; i++) {
@@ -194,12 +232,14 @@ static void test_damages(void **state)
         int status = child_end(child_start(check_damaged, &i));
         memcpy((void *)a, saved, sizeof *a);
         memcpy((void *)whole.table, saved_table, table);
-        memcpy((void *)span, saved_span, 4096);
+        memcpy((void *)span, saved_span, sizeof *span);
+        memcpy((void *)whole.classes, saved_classes, classes);
         if (status != 0)
             print_error("damage %d\n", i);
         assert_int_equal(status, 0);
     }
     free(saved_table);
+    free(saved_classes);
     free(saved_span);
     free(saved);
     const char *problem = "";
