@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file mproc/with.h
- * @brief MP_WITH: holds a lock for one block of code.
+ * @brief MP_WITH: holds a lock, a condition or a permit for one block of code.
  */
 #ifndef MPROC_WITH_H
 #define MPROC_WITH_H
 
+#include <mproc/condition.h>
 #include <mproc/lock.h>
+#include <mproc/rlock.h>
+#include <mproc/semaphore.h>
 
 /** @cond internal: what MP_WITH is made of: a guard whose cleanup attribute releases at every way
  * out of the block that the compiler knows, in a loop that runs the block at most once. */
@@ -22,6 +25,14 @@ static inline void mp_i_leave(mp_i_guard *guard)
     guard->object = NULL;
 }
 
+static inline mp_i_guard mp_i_entered(void *object, void (*release)(void *), int rc, int *status)
+{
+    mp_i_guard guard = {rc >= 0 ? object : NULL, release};
+    if (status != NULL)
+        *status = rc;
+    return guard;
+}
+
 static inline void mp_i_release_lock(void *lock)
 {
     mp_lock_release((mp_lock *)lock);
@@ -29,15 +40,76 @@ static inline void mp_i_release_lock(void *lock)
 
 static inline mp_i_guard mp_i_enter_lock(mp_lock *lock, int *status)
 {
-    int rc = mp_lock_acquire(lock, MP_FOREVER);
-    mp_i_guard guard = {rc >= 0 ? lock : NULL, mp_i_release_lock};
-    if (status != NULL)
-        *status = rc;
-    return guard;
+    return mp_i_entered(lock, mp_i_release_lock, mp_lock_acquire(lock, MP_FOREVER), status);
 }
 
+static inline void mp_i_release_rlock(void *lock)
+{
+    mp_rlock_release((mp_rlock *)lock);
+}
+
+static inline mp_i_guard mp_i_enter_rlock(mp_rlock *lock, int *status)
+{
+    return mp_i_entered(lock, mp_i_release_rlock, mp_rlock_acquire(lock, MP_FOREVER), status);
+}
+
+static inline void mp_i_release_condition(void *condition)
+{
+    mp_condition_release((mp_condition *)condition);
+}
+
+static inline mp_i_guard mp_i_enter_condition(mp_condition *condition, int *status)
+{
+    return mp_i_entered(condition, mp_i_release_condition,
+                        mp_condition_acquire(condition, MP_FOREVER), status);
+}
+
+static inline void mp_i_release_semaphore(void *semaphore)
+{
+    mp_semaphore_release((mp_semaphore *)semaphore, 1);
+}
+
+static inline mp_i_guard mp_i_enter_semaphore(mp_semaphore *semaphore, int *status)
+{
+    return mp_i_entered(semaphore, mp_i_release_semaphore,
+                        mp_semaphore_acquire(semaphore, MP_FOREVER), status);
+}
+
+#ifdef __cplusplus
+static inline mp_i_guard mp_i_enter(mp_lock *object, int *status)
+{
+    return mp_i_enter_lock(object, status);
+}
+
+static inline mp_i_guard mp_i_enter(mp_rlock *object, int *status)
+{
+    return mp_i_enter_rlock(object, status);
+}
+
+static inline mp_i_guard mp_i_enter(mp_condition *object, int *status)
+{
+    return mp_i_enter_condition(object, status);
+}
+
+static inline mp_i_guard mp_i_enter(mp_semaphore *object, int *status)
+{
+    return mp_i_enter_semaphore(object, status);
+}
+
+#define MP_I_ENTER(object) mp_i_enter
+#else
+/* clang-format off */
+#define MP_I_ENTER(object)                                                                         \
+    _Generic((object),                                                                             \
+        mp_lock *: mp_i_enter_lock,                                                                \
+        mp_rlock *: mp_i_enter_rlock,                                                              \
+        mp_condition *: mp_i_enter_condition,                                                      \
+        mp_semaphore *: mp_i_enter_semaphore)
+/* clang-format on */
+#endif
+
 #define MP_I_WITH(what, status, guard)                                                             \
-    for (mp_i_guard guard __attribute__((cleanup(mp_i_leave))) = mp_i_enter_lock(what, status);    \
+    for (mp_i_guard guard __attribute__((cleanup(mp_i_leave))) = MP_I_ENTER(what)(what, status);   \
          guard.object != NULL; mp_i_leave(&guard))
 /** @endcond */
 
@@ -45,7 +117,8 @@ static inline mp_i_guard mp_i_enter_lock(mp_lock *lock, int *status)
  *  @{ */
 
 /**
- * Holds a lock for the block that follows; Python's `with lock:`.
+ * Holds a lock, an rlock, a condition's lock or one permit of a semaphore for the block that
+ * follows; Python's `with lock:`. Anything else is an error of the compiler's.
  *
  * `MP_WITH(lock) { ... }` acquires without limit and releases at the end of the block, at return
  * and at goto. If acquiring fails (#MP_EDEADLK, #MP_EINTR, ...) the block is skipped. `break` and
@@ -57,7 +130,7 @@ static inline mp_i_guard mp_i_enter_lock(mp_lock *lock, int *status)
 /**
  * MP_WITH() that tells what acquiring returned: 0, #MP_OWNERDEAD, or the code of a failure.
  *
- * @param object the lock
+ * @param object a mp_lock *, mp_rlock *, mp_condition * or mp_semaphore *
  * @param rc an int variable, set before the block runs or is skipped
  */
 #define MP_WITH_STATUS(object, rc) MP_I_WITH(object, &(rc), MP_I_CAT(mp_i_guard_, __LINE__))

@@ -210,7 +210,9 @@ static void test_waiters_are_woken(void **state)
             until_asleep(child[i]);
         }
         mp__store_seq(&words[1], 0);
+        int status;
         kill(child[0], SIGSTOP); /* these two must not take the wake along */
+        assert_int_equal(waitpid(child[0], &status, WUNTRACED), child[0]);
         assert_int_equal(child_kill(child[1]), -SIGKILL);
         double start = seconds();
         kill(holder, SIGKILL);
