@@ -4,6 +4,7 @@
 #   make bench             all of them, some minutes
 #   make bench QUICK=1     within a minute
 #   make bench B=NAME      one of them, or several: B='lock queue'
+#   PYTHON=FILE            another Python than python3 to compare with
 #   BENCH_TSV=FILE         writes the figures there, too: a line of names, then tab-separated
 #                          bench, peer, metric, value, unit
 #
@@ -19,13 +20,15 @@ B         ?= $(BENCHES)
 
 bench: $(B:%=$(O)/tests/bench/%) ## measures against peers; QUICK=1, B=NAME, BENCH_TSV=FILE
 	@if [ -n "$$BENCH_TSV" ]; then printf 'bench\tpeer\tmetric\tvalue\tunit\n' >"$$BENCH_TSV"; fi
-	@failed=; export BENCH_QUICK='$(QUICK)'; \
+	@failed=; export BENCH_QUICK='$(QUICK)' PYTHON='$(or $(PYTHON),python3)'; \
+	[ -z "$$BENCH_QUICK" ] || export BENCH_END=$$(($$(date +%s) + 50)); \
 	for b in $^; do "$$b" || failed="$$failed $${b##*/}"; done; \
 	[ -z "$$failed" ] || { echo "could not be measured:$$failed"; exit 1; }
 
 $(O)/obj/tests/bench/%.o: tests/bench/%.c $(O)/.flags
 	@mkdir -p $(@D)
-	$(call run,CC)$(COMPILE) -std=c11 -D_GNU_SOURCE -DBENCH_SOURCES='"$(CURDIR)/tests/bench"' -c -o $@ $<
+	$(call run,CC)$(COMPILE) -std=c11 -D_GNU_SOURCE -DBENCH_SOURCES='"$(CURDIR)/tests/bench"' \
+	    -c -o $@ $<
 
 $(BENCH_BIN): $(O)/tests/bench/%: $(O)/obj/tests/bench/%.o $(BENCH_OBJ) $(O)/lib/libmproc.so \
               $(O)/lib/$(SONAME)

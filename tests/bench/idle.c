@@ -143,11 +143,11 @@ PARTY(connection)
      .placements = BENCH_ALONE,                                                                    \
      .unit = BENCH_MS_PER_S,                                                                       \
      .argument = PROCESSOR_MS,                                                                     \
-     .seconds = 1.8,                                                                               \
+     .seconds = 1.2,                                                                               \
      .runs = 1},                                                                                   \
     {                                                                                              \
         .name = text "-sleeps", .contenders = subject##_contenders, .parties = 1,                  \
-        .placements = BENCH_ALONE, .unit = BENCH_PER_S, .argument = SLEEPS, .seconds = 1.8,        \
+        .placements = BENCH_ALONE, .unit = BENCH_PER_S, .argument = SLEEPS, .seconds = 1.2,        \
         .runs = 1                                                                                  \
     }
 

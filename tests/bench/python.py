@@ -22,17 +22,23 @@ def pin(cpus, index):
         os.sched_setaffinity(0, {cpus[index % 2]})
 
 
+def warm_up(cpus):
+    """The scheduler needs a while to find out who had better run apart."""
+    return 30e-3 if cpus[0] < 0 else 0
+
+
 def uncontended(thing, _parties, seconds, cpus):
     """Seconds for acquire + release, nobody else wants it."""
     pin(cpus, 0)
     acquire, release = thing.acquire, thing.release
-    count, began = 0, now()
-    while now() - began < seconds:
-        for _ in range(100):
+    samples, end = [], now() + seconds
+    while now() < end:
+        before = now()
+        for _ in range(500):
             acquire()
             release()
-        count += 100
-    return (now() - began) / count
+        samples.append(now() - before)
+    return statistics.median(samples) / 500
 
 
 def contended(thing, parties, seconds, cpus):
@@ -45,6 +51,11 @@ def contended(thing, parties, seconds, cpus):
         acquire, release = thing.acquire, thing.release
         start.wait()
         count, began = 0, now()
+        end = began + warm_up(cpus)
+        while now() < end:
+            acquire()
+            release()
+        began = now()
         while now() - began < seconds:
             for _ in range(100):
                 acquire()
@@ -64,18 +75,20 @@ def rounds(barrier, parties, seconds, cpus):
     def party(index):
         pin(cpus, index)
         wait = barrier.wait
-        count = 0
+        count, before, began = 0, 0, None
         wait()
-        began = now()
+        warm = now() + warm_up(cpus)
         while True:
             count += 1
-            if index == 0 and last.value == 0 and now() - began >= seconds:
+            if began is None and now() >= warm:
+                before, began = count - 1, now()
+            if index == 0 and last.value == 0 and began and now() - began >= seconds:
                 last.value = count + 1
             wait()
             if last.value == count:
                 break
         if index == 0:
-            rate.value = count / (now() - began)
+            rate.value = (count - before) / (now() - began)
 
     run(party, parties)
     return rate.value
@@ -138,10 +151,13 @@ def ping_pong(way, parties, seconds, cpus, idle):
 
     def lead():
         samples = []
-        began, count = now(), 0
+        count, before, began = 0, 0, None
+        warm = now() + warm_up(cpus)
         while True:
             count += 1
-            if last.value == 0 and now() - began >= seconds:
+            if began is None and now() >= warm:
+                before, began = count - 1, now()
+            if last.value == 0 and began and now() - began >= seconds:
                 last.value = count + 1
             idle()
             stamps[0] = now()
@@ -150,7 +166,7 @@ def ping_pong(way, parties, seconds, cpus, idle):
             samples.append(now() - stamps[1] + stamps[2])
             if last.value == count:
                 break
-        results[:] = (now() - began) / count, statistics.median(samples)
+        results[:] = (now() - began) / (count - before), statistics.median(samples)
 
     def follow():
         count = 0

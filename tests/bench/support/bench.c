@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 static bool quick;
 
@@ -68,6 +69,11 @@ static bool measure_at(const char *bench, const bench_metric *m, unsigned placem
     g.bench = bench;
     g.metric = m;
     g.placement = placement;
+    const char *end = getenv("BENCH_END");
+    if (end != NULL && end[0] != '\0' && time(NULL) >= atoll(end)) {
+        printf("\n%s %s: left out, no time is left\n", bench, m->name);
+        return true;
+    }
     if (placement == BENCH_PINNED && bench_processors() < 2) {
         printf("\n%s %s: left out on two processors, there is but one\n", bench, m->name);
         return true;

@@ -11,11 +11,13 @@
  *   party   works from go to stop, and measures itself by the monotonic clock from measure to stop
  *
  * A figure is the median of the runs; the spread is the distance between their quartiles, in
- * percent of the median; a ratio is the median of the ratios of runs that followed each other, so
- * it need not be the ratio of the two medians. A contender that fails twice is not run again, one
- * that never succeeds is left out with a line that says why.
+ * percent of the median. A ratio is the median of the ratios of runs that followed each other, so
+ * it need not be the ratio of the two medians; it is that if one has run more often, as beside
+ * Python, which takes long to start. A contender that fails twice is not run again, one that never
+ * succeeds is left out with a line that says why.
  *
- * The environment: BENCH_QUICK=1 measures for a shorter time; BENCH_TSV=FILE appends
+ * The environment: BENCH_QUICK=1 measures for a shorter time; BENCH_END=SECONDS (since the epoch)
+ * begins nothing after that; PYTHON=FILE is the interpreter (python3); BENCH_TSV=FILE appends
  *
  *   bench <tab> peer <tab> metric <tab> value <tab> unit
  *
@@ -162,5 +164,9 @@ static inline bool bench_last(bench_party *p, uint64_t round)
 
 /* A figure of the party's own, instead of what it counted. */
 void bench_report(bench_party *p, double value);
+
+/* The same with the median of many: one of them, taken while it is measured; and what ends it. */
+void bench_sample(bench_party *p, int64_t ns);
+void bench_report_samples(bench_party *p, int pieces); /* of work in each sample */
 
 #endif

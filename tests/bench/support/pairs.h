@@ -5,7 +5,8 @@
 
 #include "bench.h"
 
-#define BENCH_BATCH 64
+#define BENCH_BATCH       64  /* pairs between two looks at the phase */
+#define BENCH_ALONE_BATCH 512 /* pairs that are timed together */
 
 /* The first member of what the parties share. */
 typedef struct bench_pairs {
@@ -23,18 +24,21 @@ static inline void bench_pairs_check(bench_party *p, uint64_t pairs)
         BENCH_CHECK(p, all->count == all->pairs);
 }
 
-/* NAME_alone, for one party; NAME, for several: these increment the count. `acquire` and `release`
- * are expressions that may use p and t, the things that the parties share. */
+/* NAME_alone, for one party: the median of batches; NAME, for several: these increment the count.
+ * `acquire` and `release` are expressions that may use p and t, the things that they share. */
 #define BENCH_PAIRS(name, acquire, release)                                                        \
     static void name##_alone(bench_party *p)                                                       \
     {                                                                                              \
         things *t = p->shared;                                                                     \
-        do {                                                                                       \
-            for (int i = 0; i < BENCH_BATCH; i++) {                                                \
+        while (bench_go_on(p, 0)) {                                                                \
+            int64_t before = bench_now();                                                          \
+            for (int i = 0; i < BENCH_ALONE_BATCH; i++) {                                          \
                 acquire;                                                                           \
                 release;                                                                           \
             }                                                                                      \
-        } while (bench_go_on(p, BENCH_BATCH));                                                     \
+            bench_sample(p, bench_now() - before);                                                 \
+        }                                                                                          \
+        bench_report_samples(p, BENCH_ALONE_BATCH);                                                \
     }                                                                                              \
     static void name(bench_party *p)                                                               \
     {                                                                                              \

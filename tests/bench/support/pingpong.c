@@ -2,16 +2,11 @@
 #include "pingpong.h"
 
 #include <linux/futex.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #define SLEEP_NS 100000 /* the library spins for a tenth of it at most */
-#define SAMPLES  8192
-
-static int64_t samples[SAMPLES];
-static int taken;
 
 void bench_let_sleep(bench_party *p)
 {
@@ -22,26 +17,6 @@ void bench_let_sleep(bench_party *p)
     int64_t end = bench_now() + SLEEP_NS;
     while (bench_now() < end)
         ;
-}
-
-void bench_sample(bench_party *p, int64_t ns)
-{
-    BENCH_CHECK(p, ns > 0);
-    if (p->phase == BENCH_MEASURE && taken < SAMPLES)
-        samples[taken++] = ns;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-void bench_report_samples(bench_party *p)
-{
-    BENCH_CHECK(p, taken > 0);
-    qsort(samples, (size_t)taken, sizeof *samples, ascending);
-    bench_report(p, (double)samples[taken / 2] / 1e9);
 }
 
 void bench_futex_send(bench_futex *f, int to)

@@ -22,10 +22,6 @@ typedef void bench_move(bench_party *p, int to);
 /* Takes longer than anybody spins before it sleeps. */
 void bench_let_sleep(bench_party *p);
 
-/* Of party 0: one round trip, in ns; and their median is the figure. */
-void bench_sample(bench_party *p, int64_t ns);
-void bench_report_samples(bench_party *p);
-
 static inline __attribute__((always_inline)) void bench_at_once(bench_party *p, bench_move *send,
                                                                 bench_move *receive)
 {
@@ -60,7 +56,7 @@ static inline __attribute__((always_inline)) void bench_asleep(bench_party *p, b
         }
     }
     if (p->index == 0)
-        bench_report_samples(p);
+        bench_report_samples(p, 1);
 }
 
 /* A function `name` for a contender. */

@@ -68,8 +68,11 @@ static double median(const double *values, double *spread)
 static double ratio(const bench_group *g, int ours, int peer)
 {
     double ratios[BENCH_RUNS];
-    for (int r = 0; r < BENCH_RUNS; r++)
-        ratios[r] = g->value[ours][r] / g->value[peer][r]; /* NAN if either is */
+    for (int r = 0; r < BENCH_RUNS; r++) {
+        if (isnan(g->value[ours][r]) != isnan(g->value[peer][r]))
+            return median(g->value[ours], NULL) / median(g->value[peer], NULL);
+        ratios[r] = g->value[ours][r] / g->value[peer][r]; /* or both are NAN */
+    }
     return median(ratios, NULL);
 }
 

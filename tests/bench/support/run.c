@@ -183,7 +183,8 @@ static _Noreturn void run_parties(bench_party *p, const bench_contender *c)
     }
     while (atomic_load(&p->page->ready) < (uint32_t)p->parties)
         nap(100e-6);
-    say(p, BENCH_WARM, p->seconds / 10);
+    /* The scheduler needs a while to find out who had better run apart. */
+    say(p, BENCH_WARM, p->placement == BENCH_FREE ? 30e-3 : p->seconds / 10);
     say(p, BENCH_MEASURE, p->seconds);
     say(p, BENCH_STOP, 0);
     for (int i = 0; i < p->parties; i++)
@@ -240,7 +241,12 @@ void bench_run_init(void)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     /* Asked once: what is found in PATH may be a script that takes longer than the run. */
-    FILE *out = popen("python3 -c 'import sys; print(sys.executable)' 2>/dev/null", "re");
+    const char *name = getenv("PYTHON");
+    char command[1200];
+    snprintf(command, sizeof command,
+             "'%.1000s' -c 'import sys; print(sys.executable)' 2>/dev/null",
+             name == NULL || name[0] == '\0' ? "python3" : name);
+    FILE *out = popen(command, "re");
     if (out == NULL)
         return;
     if (fgets(interpreter, sizeof interpreter, out) != NULL)
