@@ -69,7 +69,8 @@ static inline int blocks_sweep(void)
     DIR *d = opendir("/dev/shm");
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
         if (strncmp(e->d_name, blocks_prefix, strlen(blocks_prefix)) == 0) {
-            unlinkat(dirfd(d), e->d_name, 0);
+            if (unlinkat(dirfd(d), e->d_name, 0) != 0)
+                unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
             fprintf(stderr, "left in /dev/shm: %s\n", e->d_name);
             count++;
         }
@@ -109,20 +110,37 @@ static inline int blocks_teardown(void **state)
 
 #define BLOCK_TEST(f) cmocka_unit_test_setup_teardown(f, blocks_setup, blocks_teardown)
 
-/* In a child: linkat() is EPERM from now on, as where a file without a name cannot be given one.
- * Returns 0, or -1 if this system knows no such filters. */
-static inline int forbid_linkat(void)
+/* In a child: from now on a system call whose argument has any of these bits is the error `e`; bits
+ * 0: every such call. Returns 0, or -1 if this system knows no such filters. */
+static inline int forbid(unsigned call, unsigned argument, unsigned bits, unsigned e)
 {
+    unsigned at = (unsigned)(offsetof(struct seccomp_data, args) + argument * 8); /* its low half */
+    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+        at += 4;
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_linkat, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at),
+        BPF_JUMP(BPF_JMP | (bits == 0 ? BPF_JGE : BPF_JSET) | BPF_K, bits, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | e),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {sizeof code / sizeof *code, code};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return -1;
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* As where a file without a name cannot be given one. */
+static inline int forbid_linkat(void)
+{
+    return forbid(SYS_linkat, 0, 0, EPERM);
+}
+
+/* As where there are no files without a name. */
+static inline int forbid_unnamed_files(void)
+{
+    return forbid(SYS_openat, 2, O_TMPFILE & ~O_DIRECTORY, EOPNOTSUPP);
 }
 
 #endif

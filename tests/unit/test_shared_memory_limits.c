@@ -56,6 +56,8 @@ static int whatever_is_first(int (*body)(void))
         return 1;
     if (forbid_linkat() != 0)
         return 0;
+    if (body() != 0 || forbid_unnamed_files() != 0)
+        return 1;
     int rc = body();
     CHECK(open_descriptors() == before);
     CHECK(file_length(block) == -1);
@@ -130,6 +132,32 @@ static void test_a_full_dev_shm(void **state)
 {
     (void)state;
     run(small_mount, NULL);
+}
+
+/* Room, but not for one more file. */
+static int one_file(void)
+{
+    mp_shared_memory *m, *n;
+    CHECK(mp_shared_memory_new(&m, .name = "first", .create = true, .length = 10) == 0);
+    CHECK(mp_shared_memory_new(&n, .name = "second", .create = true, .length = 10) == MP_ENOMEM);
+    CHECK(mp_shared_memory_unlink(m) == 0);
+    mp_shared_memory_free(m);
+    return create(10, 0);
+}
+
+static int few_files(void *arg)
+{
+    (void)arg;
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, "") != 0 ||
+        mount("none", "/dev/shm", "tmpfs", 0, "size=1m,nr_inodes=2") != 0)
+        return CANNOT;
+    return one_file();
+}
+
+static void test_no_room_for_a_file(void **state)
+{
+    (void)state;
+    run(few_files, NULL);
 }
 
 /* A machine with little memory and a large /dev/shm: nobody is killed for a block. */
@@ -426,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BLOCK_TEST(test_more_than_there_is),
         BLOCK_TEST(test_a_full_dev_shm),
+        BLOCK_TEST(test_no_room_for_a_file),
         BLOCK_TEST(test_a_machine_with_little_memory),
         BLOCK_TEST(test_no_dev_shm),
         BLOCK_TEST(test_limit_on_file_sizes),
