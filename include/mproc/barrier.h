@@ -15,16 +15,20 @@
  *  memory, or by mp_barrier_init() inside the program's own shared structure.
  *
  *  **When a party dies** (its process, or its thread) after it has arrived, the barrier breaks for
- *  the others at once: they get #MP_EBROKEN (on Linux before 5.16 within 100 ms). A party that dies
- *  before it arrives is not noticed: use a timeout. One that is stopped (SIGSTOP) within the few
- *  instructions in which it holds the barrier's internal lock delays the others until it goes on.
+ *  the others at once: they get #MP_EBROKEN. At the latest, as when several die together, and on
+ *  kernels without a change of December 2022 (Linux 6.2, 6.1.2, 5.15.86, 5.10.163), it takes 100 ms.
+ *  A party that dies before it arrives is not noticed: use a timeout.
+ *
+ *  There is no internal lock: a party that is stopped (SIGSTOP) has arrived or has not. In the first
+ *  case the others go on without it, and wait for it in the next round or, if there are more threads
+ *  than parties, in the next but one.
  *
  *  See @ref example_barrier "an example".
  *  @{ */
 
 /** A barrier. Its bytes are private; they are shared between processes and never copied. */
 typedef struct mp_barrier {
-    uint64_t opaque[24]; /**< Private, with room to grow. */
+    uint64_t opaque[32]; /**< Private, with room to grow. */
 } mp_barrier __attribute__((aligned(16)));
 
 /** Options of mp_barrier_create() and mp_barrier_init(). */
@@ -85,7 +89,8 @@ MP_API int mp_barrier_fini(mp_barrier *barrier);
  * @param timeout seconds; #MP_DEFAULT_TIMEOUT: the barrier's own
  * @return the order of arrival, 0 to parties - 1, another for each party; #MP_EBROKEN: broken, by
  *         abort, reset, timeout, a failed action or a death; #MP_EINVAL: no barrier, timeout is
- *         NaN; #MP_EINTR; #MP_EAGAIN: the calling thread holds 1024 locks
+ *         NaN; #MP_EINTR; #MP_ENOMEM: no shared memory for the thread's first wait, or a million
+ *         threads wait in the family
  */
 MP_API int mp_barrier_wait(mp_barrier *barrier, double timeout);
 
