@@ -21,7 +21,7 @@ B         ?= $(BENCHES)
 bench: $(B:%=$(O)/tests/bench/%) ## measures against peers; QUICK=1, B=NAME, BENCH_TSV=FILE
 	@if [ -n "$$BENCH_TSV" ]; then printf 'bench\tpeer\tmetric\tvalue\tunit\n' >"$$BENCH_TSV"; fi
 	@failed=; export BENCH_QUICK='$(QUICK)' PYTHON='$(or $(PYTHON),python3)'; \
-	[ -z "$$BENCH_QUICK" ] || export BENCH_END=$$(($$(date +%s) + 50)); \
+	[ -z "$$BENCH_QUICK" ] || export BENCH_END=$$(($$(date +%s) + 45)); \
 	for b in $^; do "$$b" || failed="$$failed $${b##*/}"; done; \
 	[ -z "$$failed" ] || { echo "could not be measured:$$failed"; exit 1; }
 

@@ -12,7 +12,7 @@
  *
  * A figure is the median of the runs; the spread is the distance between their quartiles, in
  * percent of the median. A ratio is the median of the ratios of runs that followed each other, so
- * it need not be the ratio of the two medians; it is that if one has run more often, as beside
+ * it need not be the ratio of the two medians; it is where one has run more often, as beside
  * Python, which takes long to start. A contender that fails twice is not run again, one that never
  * succeeds is left out with a line that says why.
  *

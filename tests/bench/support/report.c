@@ -88,6 +88,8 @@ static void print_need(const bench_need *need, unsigned placement, double value,
 {
     if (need->where != 0 && !(need->where & placement))
         return;
+    if (placement == BENCH_FREE && bench_processors() < 2)
+        return;
     if (need->at_most != 0)
         printf("   needs <= %.2f%s: %s", need->at_most, unit,
                value <= need->at_most ? "ok" : "MISSED");
@@ -182,7 +184,8 @@ void bench_print_heading(void)
 {
     double load[3] = {0};
     getloadavg(load, 3);
-    printf("\n%d processors, load %.2f%s%s\n", bench_processors(), load[0],
+    printf("\n%d processor%s, load %.2f%s%s\n", bench_processors(),
+           bench_processors() == 1 ? "" : "s", load[0],
            bench_python() != NULL ? ", " : "; no python3",
            bench_python() != NULL ? bench_python() : "");
 }
