@@ -370,8 +370,10 @@ static int arrive(party *me)
             continue;
         }
         /* What was seen was there while the round was on: see the argument. */
-        if (mp__load_acquire(&r->state) != me->state ||
-            !mp__cas_seq(&me->row[i], &seen, me->id | stamp_of(round)))
+        if (mp__load_acquire(&r->state) != me->state)
+            continue;
+        MP_STEP("barrier.arrive.looked");
+        if (!mp__cas_seq(&me->row[i], &seen, me->id | stamp_of(round)))
             continue;
         MP_STEP("barrier.arrive.placed");
         uint64_t now = mp__load_seq(&r->state); /* pairs with end_round() */
@@ -407,6 +409,7 @@ int mp__barrier_meet(mp__barrier *b, mp__deadline until)
                 .id = mp__life_id_of(life),
                 .until = until};
     mp__robust_announce_bell(me.self, &me.r->bell);
+    MP_STEP("barrier.wait.announced");
     int rc = meet(&me);
     mp__robust_announce(me.self, NULL);
     return rc;
