@@ -325,8 +325,11 @@ static void test_a_forked_child_may_unlink(void **state)
 
 /* Threads. */
 
+static pthread_barrier_t both;
+
 static void *close_it(void *m)
 {
+    pthread_barrier_wait(&both);
     return (void *)(intptr_t)mp_shared_memory_close(m);
 }
 
@@ -334,16 +337,22 @@ static void *close_it(void *m)
 static void test_two_threads_close(void **state)
 {
     (void)state;
-    for (int i = 0; i < 200; i++) {
+    pthread_barrier_init(&both, NULL, 2);
+    for (int i = 0; i < 500; i++) {
         mp_shared_memory *m = make(named("threads"), 5000);
+        void *there = mp_shared_memory_buffer(m), *rc;
         pthread_t id;
-        void *rc;
         assert_int_equal(pthread_create(&id, NULL, close_it, m), 0);
+        pthread_barrier_wait(&both);
         assert_int_equal(mp_shared_memory_close(m), 0);
+        void *other = mmap(there, 5000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         pthread_join(id, &rc);
         assert_null(rc);
+        memset(other, 1, 5000);
+        munmap(other, 5000);
         end(m);
     }
+    pthread_barrier_destroy(&both);
 }
 
 static _Atomic int winners;
