@@ -13,8 +13,8 @@
  * A figure is the median of the runs; the spread is the distance between their quartiles, in
  * percent of the median. A ratio is the median of the ratios of runs that followed each other, so
  * it need not be the ratio of the two medians; it is where one has run more often, as beside
- * Python, which takes long to start. A contender that fails twice is not run again, one that never
- * succeeds is left out with a line that says why.
+ * Python, which takes long to start. A contender that fails again and again is left alone, one
+ * that never succeeds is left out with a line that says why.
  *
  * The environment: BENCH_QUICK=1 measures for a shorter time; BENCH_END=SECONDS (since the epoch)
  * begins nothing after that; PYTHON=FILE is the interpreter (python3); BENCH_TSV=FILE appends
