@@ -158,8 +158,8 @@ MP_API ssize_t mp_array_length(const void *array);
 #define MP_SHARED_CLASSES 40
 
 /** What mp_shared_stats() tells. */
-struct mp_shared_stats {
-    size_t size;      /**< set by the caller: sizeof(struct mp_shared_stats) */
+typedef struct mp_shared_usage {
+    size_t size;      /**< set by the caller: sizeof(mp_shared_usage) */
     size_t in_use;    /**< bytes of blocks in use, each with what it was rounded up to */
     size_t blocks;    /**< how many these are */
     size_t reserved;  /**< bytes set aside for blocks: whole spans, and large blocks */
@@ -172,7 +172,7 @@ struct mp_shared_stats {
         size_t block_size;        /**< bytes of a block of this class */
         size_t blocks;            /**< how many are in use */
     } classes[MP_SHARED_CLASSES]; /**< the small blocks in use, by size */
-};
+} mp_shared_usage;
 
 /**
  * How much shared memory is in use.
@@ -186,7 +186,7 @@ struct mp_shared_stats {
  * @param out where to write; `out->size` must be set
  * @return 0; #MP_EINVAL: NULL, or a size that was not set; or a code of mp_init()
  */
-MP_API int mp_shared_stats(struct mp_shared_stats *out);
+MP_API int mp_shared_stats(mp_shared_usage *out);
 
 /**
  * Reports all blocks in use, if `MPROC_DEBUG=leaks` was given, as at the end of the family's

@@ -35,16 +35,6 @@
 
 #define TRIM_MOST 32u /* chunks that are discarded in one go: 2 MiB */
 
-static bool is_current(const mp__arena *a, uint32_t number, unsigned class)
-{
-    for (uint32_t shard = 0; shard < mp__span_shards(class); shard++) {
-        uint64_t hint = mp__load_relaxed(&a->current[shard][class]);
-        if (hint != 0 && (uint32_t)hint == number)
-            return true;
-    }
-    return false;
-}
-
 /* Whether it has no block in use. Without the lock it is a guess. */
 static bool is_empty(const mp__span *span)
 {
@@ -102,12 +92,12 @@ static bool retire(mp__arena *a, uint32_t number)
 
 void mp__retire_span(mp__arena *a, uint32_t number, unsigned class)
 {
-    if (is_current(a, number, class) || !is_empty(&a->spans[number]))
+    if (mp__span_is_current(a, number, class) || !is_empty(&a->spans[number]))
         return;
     bool gone = false;
     mp__chunk_lock(a);
     unsigned now = mp__load_relaxed(&a->classes[number]);
-    if (now != 0 && !is_current(a, number, now - 1))
+    if (now != 0 && !mp__span_is_current(a, number, now - 1))
         gone = retire(a, number);
     mp__chunk_unlock(a);
     if (gone)

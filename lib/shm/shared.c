@@ -28,7 +28,9 @@ void *mp__block_fail(int code)
 static unsigned class_for(size_t size, size_t alignment)
 {
     unsigned class = mp__span_class(size);
-    while (mp__span_block_size(class) % alignment != 0)
+    if (alignment <= 16)
+        return class;
+    while ((mp__span_block_size(class) & (alignment - 1)) != 0)
         class ++;
     return class;
 }

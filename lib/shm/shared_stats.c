@@ -16,7 +16,7 @@ static size_t whole_pages(size_t bytes)
     return mp__align_up(bytes, mp__region_page_size());
 }
 
-static void count_span(struct mp_shared_stats *s, const mp__span *span)
+static void count_span(mp_shared_usage *s, const mp__span *span)
 {
     size_t blocks = mp__span_in_use(span);
     s->classes[span->class].blocks += blocks;
@@ -27,7 +27,7 @@ static void count_span(struct mp_shared_stats *s, const mp__span *span)
             (size_t)__builtin_popcountll(mp__load_relaxed(&span->backed[i])) * MP__CHUNK_PAGE;
 }
 
-static void count_run(struct mp_shared_stats *s, uint32_t descriptor)
+static void count_run(mp_shared_usage *s, uint32_t descriptor)
 {
     size_t bytes = mp__chunk_value(descriptor) * MP__CHUNK_SIZE;
     s->committed += bytes;
@@ -40,7 +40,7 @@ static void count_run(struct mp_shared_stats *s, uint32_t descriptor)
 }
 
 /* With the table locked. */
-static void count(const mp__arena *a, struct mp_shared_stats *s)
+static void count(const mp__arena *a, mp_shared_usage *s)
 {
     uint32_t top = mp__load_relaxed(&a->top);
     for (uint32_t i = 0; i < top;) {
@@ -67,10 +67,10 @@ static void count(const mp__arena *a, struct mp_shared_stats *s)
     s->limit = a->chunks * MP__CHUNK_SIZE;
 }
 
-int mp_shared_stats(struct mp_shared_stats *out)
+int mp_shared_stats(mp_shared_usage *out)
 {
-    struct mp_shared_stats s = {.size = sizeof s};
-    if (out == NULL || out->size < offsetof(struct mp_shared_stats, classes))
+    mp_shared_usage s = {.size = sizeof s};
+    if (out == NULL || out->size < offsetof(mp_shared_usage, classes))
         return MP_EINVAL;
     int rc = mp_init();
     if (rc < 0)

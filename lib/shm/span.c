@@ -198,13 +198,36 @@ static int64_t take(mp__span *span, uint64_t generation, uint32_t *lost)
     return -1;
 }
 
-/* With the table locked: a block of the first span of the class with room in [from, to). */
-static int64_t search(const mp__arena *a, unsigned class, uint32_t from, uint32_t to,
-                      mp__span **found)
+/* The thread's shard: another after it has lost races for bits to others in it. */
+static _Thread_local struct {
+    uint32_t tid, shard, lost;
+} home;
+
+bool mp__span_is_current(const mp__arena *a, uint32_t number, unsigned class)
+{
+    uint32_t shards = mp__span_shards(class);
+    for (uint32_t i = 0; i < shards; i++) { /* our own first: the likely one */
+        uint64_t hint = mp__load_relaxed(&a->current[(home.shard + i) % shards][class]);
+        if (hint != 0 && (uint32_t)hint == number)
+            return true;
+    }
+    return false;
+}
+
+/* Where to look for a block. */
+typedef struct scope {
+    unsigned class;
+    uint32_t from, to;
+    bool any; /* also in the spans that other shards allocate from */
+} scope;
+
+/* With the table locked: a block of the first span with room. */
+static int64_t search(const mp__arena *a, scope where, mp__span **found)
 {
     uint32_t lost = 0;
-    for (uint32_t n = from; n < to; n++) {
-        if (mp__load_relaxed(&a->classes[n]) != class + 1)
+    for (uint32_t n = where.from; n < where.to; n++) {
+        if (mp__load_relaxed(&a->classes[n]) != where.class + 1 ||
+            (!where.any && mp__span_is_current(a, n, where.class)))
             continue;
         int64_t block = take(&a->spans[n], a->spans[n].generation, &lost);
         if (block >= 0) {
@@ -215,28 +238,23 @@ static int64_t search(const mp__arena *a, unsigned class, uint32_t from, uint32_
     return -1;
 }
 
-/* A block from any span of the class, an old one or a new one. */
+/* A block from a span of the class: an old one that no shard uses, a new one, or any. */
 static int64_t take_anywhere(mp__arena *a, unsigned class, mp__span **found)
 {
     uint32_t lost = 0;
     mp__chunk_lock(a);
-    uint32_t from = mp__load_relaxed(&a->class_search[class]);
+    uint32_t hint = mp__load_relaxed(&a->class_search[class]);
     uint32_t top = mp__load_relaxed(&a->spans_top);
-    int64_t block = search(a, class, from < top ? from : top, top, found);
+    int64_t block = search(a, (scope){class, hint, top, false}, found);
     if (block < 0 && (*found = make(a, class)) != NULL)
         block = take(*found, (*found)->generation, &lost);
-    if (block < 0) /* a free beside a search may have been overlooked below the hint */
-        block = search(a, class, 0, from < top ? from : top, found);
+    if (block < 0) /* below the hint, too: a free beside a search may have been overlooked */
+        block = search(a, (scope){class, 0, top, true}, found);
     if (block >= 0) /* unless a free has lowered it meanwhile */
-        mp__cas_relaxed(&a->class_search[class], &from, (uint32_t)(*found - a->spans));
+        mp__cas_relaxed(&a->class_search[class], &hint, (uint32_t)(*found - a->spans));
     mp__chunk_unlock(a);
     return block;
 }
-
-/* The thread's shard: another after it has lost races for bits to others in it. */
-static _Thread_local struct {
-    uint32_t tid, shard, lost;
-} home;
 
 static uint32_t my_shard(unsigned class)
 {
@@ -278,6 +296,7 @@ void *mp__span_alloc(mp__arena *a, unsigned class)
     _Atomic uint64_t *current = &a->current[my_shard(class)][class];
     uint64_t hint = mp__load_acquire(current); /* pairs with the store below */
     mp__span *span = &a->spans[(uint32_t)hint];
+    MP_STEP("shared.alloc.current_read");
     if (__builtin_expect(hint != 0, 1)) {
         int64_t block = take(span, hint >> 32, &home.lost);
         if (__builtin_expect(block >= 0 && span->class == class, 1))

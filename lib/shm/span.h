@@ -49,6 +49,9 @@ static inline uint32_t mp__span_shards(unsigned class)
     return class < 20 ? MP__SHARDS : 4; /* up to 1 KiB */
 }
 
+/* Whether a shard allocates from this span. */
+bool mp__span_is_current(const mp__arena *a, uint32_t number, unsigned class);
+
 /* Opens the words that are closed. */
 void mp__span_open(mp__span *span);
 

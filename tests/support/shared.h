@@ -113,7 +113,7 @@ static inline int task_end(task *t)
 /* Bytes in blocks of the arena that nobody has freed. */
 static inline size_t bytes_in_use(void)
 {
-    struct mp_shared_stats s = {.size = sizeof s};
+    mp_shared_usage s = {.size = sizeof s};
     return mp__arena_get() != NULL && mp_shared_stats(&s) == 0 ? s.in_use : 0;
 }
 

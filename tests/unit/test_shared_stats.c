@@ -14,9 +14,9 @@
 #define MIB     ((size_t)1 << 20)
 #define RESERVE (8 * MIB) /* what may stay populated */
 
-static struct mp_shared_stats stats(void)
+static mp_shared_usage stats(void)
 {
-    struct mp_shared_stats s = {.size = sizeof s};
+    mp_shared_usage s = {.size = sizeof s};
     assert_int_equal(mp_shared_stats(&s), 0);
     return s;
 }
@@ -53,18 +53,18 @@ static void test_figures(void **state)
     (void)state;
     static const size_t size[] = {1, 16, 100, 112, 4096, 5000, 32768, 32769, 65536, 300000};
     static const size_t whole[] = {16, 16, 112, 112, 4096, 5120, 32768, 65536, 65536, 327680};
-    struct mp_shared_stats before = stats();
+    mp_shared_usage before = stats();
     void *block[10];
     size_t bytes = 0;
     for (int i = 0; i < 10; i++) {
         block[i] = mp_shared_alloc(size[i]);
         bytes += whole[i];
-        struct mp_shared_stats s = stats();
+        mp_shared_usage s = stats();
         assert_int_equal(s.in_use - before.in_use, bytes);
         assert_int_equal(s.blocks - before.blocks, i + 1);
         assert_true(s.reserved >= s.in_use && s.peak >= s.reserved && s.limit >= s.peak);
     }
-    struct mp_shared_stats full = stats();
+    mp_shared_usage full = stats();
     assert_int_equal(full.large_blocks - before.large_blocks, 3);
     assert_int_equal(full.large_bytes - before.large_bytes, 65536 + 65536 + 327680);
     size_t sum = full.large_bytes, blocks = full.large_blocks;
@@ -78,7 +78,7 @@ static void test_figures(void **state)
     assert_true(sum == full.in_use && blocks == full.blocks);
     for (int i = 0; i < 10; i++)
         mp_shared_free(block[i]);
-    struct mp_shared_stats after = stats();
+    mp_shared_usage after = stats();
     assert_true(after.in_use == before.in_use && after.blocks == before.blocks);
     assert_true(after.peak >= full.in_use);
 }
@@ -86,16 +86,16 @@ static void test_figures(void **state)
 static void test_sizes_of_the_structure(void **state)
 {
     (void)state;
-    struct mp_shared_stats s = {0};
+    mp_shared_usage s = {0};
     assert_int_equal(mp_shared_stats(NULL), MP_EINVAL);
     assert_int_equal(mp_shared_stats(&s), MP_EINVAL);
-    s.size = offsetof(struct mp_shared_stats, classes); /* an older program's */
+    s.size = offsetof(mp_shared_usage, classes); /* an older program's */
     s.classes[0].block_size = 12345;
     assert_int_equal(mp_shared_stats(&s), 0);
     assert_true(s.limit > 0 && s.classes[0].block_size == 12345);
-    assert_int_equal(s.size, offsetof(struct mp_shared_stats, classes));
+    assert_int_equal(s.size, offsetof(mp_shared_usage, classes));
     struct {
-        struct mp_shared_stats s;
+        mp_shared_usage s;
         size_t more;
     } newer = {.s.size = sizeof newer, .more = 7};
     assert_int_equal(mp_shared_stats(&newer.s), 0);
@@ -133,13 +133,13 @@ static void test_goes_back(void **state)
     static const size_t size[] = {100, 16, 1000, 5000, 32768, 100000, 2 << 20};
     size_t bytes = (getenv("MP_TEST_VALGRIND") != NULL ? 16 : 64) * MIB;
     for (int i = 0; i < 7; i++) {
-        struct mp_shared_stats before = stats();
+        mp_shared_usage before = stats();
         void **chain = fill(size[i], bytes);
-        struct mp_shared_stats full = stats();
+        mp_shared_usage full = stats();
         assert_true(full.committed >= bytes / size[i] * size[i]);
         assert_int_equal(full.committed, real_bytes());
         empty(chain);
-        struct mp_shared_stats after = stats();
+        mp_shared_usage after = stats();
         assert_int_equal(after.in_use, before.in_use);
         assert_int_equal(after.committed, real_bytes());
         if (after.committed > before.committed + RESERVE)
@@ -155,13 +155,13 @@ static void test_holes(void **state)
     (void)state;
     enum { SPANS = 50 };
     void *held[SPANS];
-    struct mp_shared_stats before = stats();
+    mp_shared_usage before = stats();
     for (int i = 0; i < SPANS; i++) {
         void **chain = fill(64, 2 * 65536);
         held[i] = mp_shared_alloc(64);
         empty(chain);
     }
-    struct mp_shared_stats thin = stats();
+    mp_shared_usage thin = stats();
     assert_int_equal(thin.in_use - before.in_use, SPANS * 64);
     for (int i = 0; i < SPANS; i++)
         mp_shared_free(held[i]);
@@ -201,12 +201,12 @@ static void test_processes_together(void **state)
     enum { COUNT = 4 };
     pid_t child[COUNT];
     random_state s = random_start("test_processes_together");
-    struct mp_shared_stats before = stats();
+    mp_shared_usage before = stats();
     for (int i = 0; i < COUNT; i++)
         child[i] = child_start(waves, &s);
     for (int i = 0; i < COUNT; i++)
         assert_int_equal(child_end(child[i]), 0);
-    struct mp_shared_stats after = stats();
+    mp_shared_usage after = stats();
     assert_int_equal(after.in_use, before.in_use);
     assert_int_equal(after.committed, real_bytes());
     printf("reserved %zu KiB, then %zu KiB of at most %zu KiB; committed %zu KiB, then %zu KiB\n",
@@ -242,10 +242,10 @@ static void test_kills(void **state)
     for (int i = 0; i < COUNT; i++)
         assert_int_equal(child_kill(child[i]), -SIGKILL);
     assert_int_equal(mp_shared_check(NULL), 0);
-    struct mp_shared_stats before = stats();
+    mp_shared_usage before = stats();
     void **chain = fill(100, 16 * MIB);
     empty(chain);
-    struct mp_shared_stats after = stats();
+    mp_shared_usage after = stats();
     assert_int_equal(after.in_use, before.in_use);
     assert_true(after.committed <= before.committed + RESERVE);
 }
