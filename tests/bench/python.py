@@ -75,20 +75,24 @@ def rounds(barrier, parties, seconds, cpus):
     def party(index):
         pin(cpus, index)
         wait = barrier.wait
-        count, before, began = 0, 0, None
+        times = []
+        count, began = 0, None
         wait()
         warm = now() + warm_up(cpus)
         while True:
             count += 1
-            if began is None and now() >= warm:
-                before, began = count - 1, now()
+            before = now()
+            if began is None and before >= warm:
+                began = before
             if index == 0 and last.value == 0 and began and now() - began >= seconds:
                 last.value = count + 1
             wait()
+            if began:
+                times.append(now() - before)
             if last.value == count:
                 break
         if index == 0:
-            rate.value = (count - before) / (now() - began)
+            rate.value = 1 / statistics.median(times)
 
     run(party, parties)
     return rate.value
@@ -128,7 +132,7 @@ class Turns:
 
 
 def round_trip(way, parties, seconds, cpus):
-    """Seconds for a round trip, each answers at once."""
+    """The median of round trips, each answers at once."""
     return ping_pong(way, parties, seconds, cpus, lambda: None)[0]
 
 
@@ -150,23 +154,26 @@ def ping_pong(way, parties, seconds, cpus, idle):
     results = context.RawArray("d", 2)
 
     def lead():
-        samples = []
-        count, before, began = 0, 0, None
+        samples, times = [], []
+        count, began = 0, None
         warm = now() + warm_up(cpus)
         while True:
             count += 1
-            if began is None and now() >= warm:
-                before, began = count - 1, now()
+            before = now()
+            if began is None and before >= warm:
+                began = before
             if last.value == 0 and began and now() - began >= seconds:
                 last.value = count + 1
             idle()
             stamps[0] = now()
             way.send(1)
             way.receive(0)
-            samples.append(now() - stamps[1] + stamps[2])
+            if began:
+                samples.append(now() - stamps[1] + stamps[2])
+                times.append(now() - before)
             if last.value == count:
                 break
-        results[:] = (now() - began) / (count - before), statistics.median(samples)
+        results[:] = statistics.median(times), statistics.median(samples)
 
     def follow():
         count = 0

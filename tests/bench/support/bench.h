@@ -165,8 +165,26 @@ static inline bool bench_last(bench_party *p, uint64_t round)
 /* A figure of the party's own, instead of what it counted. */
 void bench_report(bench_party *p, double value);
 
-/* The same with the median of many: one of them, taken while it is measured; and what ends it. */
+/* Instead of all that it counted, the median of many times, each taken for so many pieces of work
+ * while it is measured. What interrupts a party now and then does not touch it. */
 void bench_sample(bench_party *p, int64_t ns);
-void bench_report_samples(bench_party *p, int pieces); /* of work in each sample */
+void bench_report_samples(bench_party *p, int pieces);
+
+/* Party 0 of those that meet in rounds samples each 16 of them, and reports that. */
+#define BENCH_ROUNDS 16
+void bench_time_rounds(bench_party *p);
+
+static inline void bench_begin_round(bench_party *p, uint64_t round)
+{
+    bench_lead(p, round);
+    if (p->index == 0 && round % BENCH_ROUNDS == 0)
+        bench_time_rounds(p);
+}
+
+static inline void bench_end_rounds(bench_party *p)
+{
+    if (p->index == 0)
+        bench_report_samples(p, BENCH_ROUNDS);
+}
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * Round trips between two parties, in two ways:
  *
- * AT_ONCE: each answers as soon as it has got the other's word. A round trip is the time by the
- *          number of rounds.
+ * AT_ONCE: each answers as soon as it has got the other's word. The figure is the median of the
+ *          times of 16 round trips.
  * ASLEEP:  each lets the other fall asleep before it answers, and that does not count: a way is the
  *          time from just before a send to just after the receive, a round trip one way forth and
  *          one back, and the figure the median of all. On two processors the sender works
@@ -26,13 +26,14 @@ static inline __attribute__((always_inline)) void bench_at_once(bench_party *p, 
                                                                 bench_move *receive)
 {
     for (uint64_t round = 1; round == 1 || !bench_last(p, round - 1); round++) {
-        bench_lead(p, round);
+        bench_begin_round(p, round);
         if (p->index == 0)
             send(p, 1);
         receive(p, p->index);
         if (p->index == 1)
             send(p, 0);
     }
+    bench_end_rounds(p);
 }
 
 static inline __attribute__((always_inline)) void bench_asleep(bench_party *p, bench_move *send,
