@@ -208,7 +208,8 @@ static void test_processes_together(void **state)
         assert_int_equal(child_end(child[i]), 0);
     mp_shared_usage after = stats();
     assert_int_equal(after.in_use, before.in_use);
-    assert_int_equal(after.committed, real_bytes());
+    if (getenv("MP_TEST_VALGRIND") == NULL) /* which looks for pointers in every hole */
+        assert_int_equal(after.committed, real_bytes());
     printf("reserved %zu KiB, then %zu KiB of at most %zu KiB; committed %zu KiB, then %zu KiB\n",
            before.reserved >> 10, after.reserved >> 10, after.peak >> 10, before.committed >> 10,
            after.committed >> 10);
@@ -232,7 +233,7 @@ static void test_kills(void **state)
     bool slow = getenv("MP_TEST_VALGRIND") != NULL; /* its arena is small */
     for (int i = 0; i < COUNT; i++)
         child[i] = child_start(waves_for_ever, &s);
-    for (int k = 0; k < (slow ? 5 : fewer(150)); k++) {
+    for (int k = 0; k < (slow ? 1 : fewer(150)); k++) {
         uint32_t i = random_below(&s, COUNT);
         nap(random_below(&s, 3000) * 1e-6);
         assert_int_equal(child_kill(child[i]), -SIGKILL);
