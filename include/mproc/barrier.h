@@ -15,13 +15,13 @@
  *  memory, or by mp_barrier_init() inside the program's own shared structure.
  *
  *  **When a party dies** (its process, or its thread) after it has arrived, the barrier breaks for
- *  the others at once: they get #MP_EBROKEN. At the latest, as when several die together, and on
- *  kernels without a change of December 2022 (Linux 6.2, 6.1.2, 5.15.86, 5.10.163), it takes 100 ms.
- *  A party that dies before it arrives is not noticed: use a timeout.
+ *  the others at once: they get #MP_EBROKEN. When several die together, or where the kernel is
+ *  older than Linux 6.2, it can take 100 ms. A party that dies before it arrives is not noticed:
+ *  use a timeout.
  *
- *  There is no internal lock: a party that is stopped (SIGSTOP) has arrived or has not. In the first
- *  case the others go on without it, and wait for it in the next round or, if there are more threads
- *  than parties, in the next but one.
+ *  There is no internal lock. A party that is stopped (SIGSTOP) has arrived or has not; if it has,
+ *  the others go on without it. Its place is kept until it goes on, too: the next round, or the one
+ *  after that, waits for it.
  *
  *  See @ref example_barrier "an example".
  *  @{ */
