@@ -73,9 +73,9 @@ MP_BEGIN_DECLS
  *         than `.length` in the block that exists, what is there is no regular file, unknown or
  *         contradictory options; `MP_ESYS(EEXIST)`: the name is taken; `MP_ESYS(ENOENT)`: there is
  *         no such block; #MP_EAGAIN: it is empty, its maker has not given it a length yet;
- *         `MP_ESYS(EACCES)`: it is another user's; #MP_ENOMEM: no room in /dev/shm, in the machine's
- *         memory, or in the address space; `MP_ESYS(EFBIG)`: more than the limit on file sizes; another
- *         #MP_ESYS. After a failure there is no new block.
+ *         `MP_ESYS(EACCES)`: it is another user's; #MP_ENOMEM: no room in /dev/shm, in the
+ *         machine's memory, or in the address space; `MP_ESYS(EFBIG)`: more than the limit on file
+ *         sizes; another #MP_ESYS. After a failure there is no new block.
  */
 MP_API int mp_shared_memory_create(mp_shared_memory **out, const mp_shared_memory_options *options);
 
