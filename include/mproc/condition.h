@@ -17,16 +17,16 @@
  *  own structure in the family's shared memory. It goes with a lock: one of its own, which is
  *  recursive, or an mp_lock or mp_rlock of the program's, which several conditions may share.
  *
- *  A wait gives the lock up, at all its levels, sleeps until it is notified, and takes the lock back
- *  at the same depth. There are no spurious wake-ups: a wait that returns 0 was notified. A notify
- *  wakes those who have waited longest; it concerns those who wait at that moment, so without
- *  waiters it does nothing, and is not remembered.
+ *  A wait gives the lock up, at all its levels, sleeps until it is notified, and takes the lock
+ *  back at the same depth. There are no spurious wake-ups: a wait that returns 0 was notified. A
+ *  notify wakes those who have waited longest; it concerns those who wait at that moment, so
+ *  without waiters it does nothing, and is not remembered.
  *
  *  **Deaths and stops.** No notify waits for anybody it wakes: a stopped (SIGSTOP) or dead waiter
- *  blocks nobody. A waiter that dies is counted out. If it was notified and dies before it has the
- *  lock back, its notify passes on to another of those who waited (at once if somebody notifies,
- *  else within 100 ms). If a process dies holding the lock, the next who gets it, also a waiter that
- *  takes it back, is told by #MP_OWNERDEAD; the condition itself stays whole.
+ *  blocks nobody. A waiter that dies is counted out. If it was notified and dies before it has
+ *  the lock back, its notify passes on to another of those who waited (at once if somebody
+ *  notifies, else within 100 ms). If a process dies holding the lock, the next who gets it, also
+ *  a waiter that takes it back, is told by #MP_OWNERDEAD; the condition itself stays whole.
  *  @{ */
 
 /** A condition. Its bytes are private; they are shared between processes and never copied. */

@@ -7,10 +7,10 @@
  * the waiter is there to be found. What became of a wait is decided under the lock, when it is
  * back: a notify that came before, however late, is what the wait returns.
  *
- * Who sleeps looks after 100 ms at the latest (MP__LOOK_AGAIN_NS) whether it was notified by one who
- * died before waking it, and whether a waiter died with a notify. In the latter case it takes the
- * lock to pass that on, like any other acquirer: if it is told then that the last owner died, nobody
- * else will be, so its wait ends with that.
+ * Who sleeps looks after 100 ms at the latest (MP__LOOK_AGAIN_NS) whether it was notified by one
+ * who died before waking it, and whether a waiter died with a notify. In the latter case it takes
+ * the lock to pass that on, like any other acquirer: if it is told then that the last owner died,
+ * nobody else will be, so its wait ends with that.
  */
 #include <mproc/condition.h>
 

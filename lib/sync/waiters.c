@@ -9,29 +9,31 @@
  * is the waiter's own, and which a notify beats: both are read-modify-writes of one word.
  *
  * A death under the lock. `busy` stands while the lists are changed. Whoever finds it under the
- * lock is after a dead changer, and makes the lists anew from the records. Not the lock's word about
- * its last owner decides, since that may have been told to somebody who only acquired the lock. Each
- * single change is made by one store to the truth:
+ * lock is after a dead changer, and makes the lists anew from the records. Not the lock's word
+ * about its last owner decides, since that may have been told to somebody who only acquired the
+ * lock. Each single change is made by one store to the truth:
  * - entering: `engaged`, after all else was written. A record that is not engaged belongs to no
  *   queue, so what it names may be stale;
- * - leaving, and being removed when dead: `engaged` again. A dead holder's record cannot be taken by
- *   another thread before, so an index in a list is never another's;
+ * - leaving, and being removed when dead: `engaged` again. A dead holder's record cannot be taken
+ *   by another thread before, so an index in a list is never another's;
  * - being notified: `state`. A notifier that dies before its wake-up costs the sleeper the time to
  *   its next look, at most MP__LOOK_AGAIN_NS; one that dies among many has notified those so far.
  *
  * The death of a waiter. One that was not notified is removed when a notify comes to it, or when
  * the queue has become twice as long as it was without the dead. One that was notified, and dies
  * before it has left, would take a notify along that another of those who waited should have had.
- * So it stays in `leaving`, and its notify is passed on, to the oldest alive that waited when it was
- * made (`reach`): by the next notify, by the next waiter that would leave without one, and, should
- * none of these come, by a sleeper at its next look: it finds a dead and notified record, takes the
- * lock, and passes on. Later waiters have no claim: they have seen what the notify was about.
+ * So it stays in `leaving`, and its notify is passed on, to the oldest alive that waited when it
+ * was made (`reach`): by the next notify, by the next waiter that would leave without one, and,
+ * should none of these come, by a sleeper at its next look: it finds a dead and notified record,
+ * takes the lock, and passes on. Later waiters have no claim: they have seen what the notify was
+ * about.
  *
- * Passing on are two stores to the truth, the heir's state and the giver's `engaged`. `giver` is set
- * before the first, after `heir`, and cleared after the second; who finds it set after a death does
- * what is left: notifies the heir unless that is done, removes the giver unless that is done. The
- * heir cannot have left meanwhile, nor can the giver's record be in the queue again: everybody who
- * takes the lock for that comes by here first. So each notify is passed on exactly once.
+ * Passing on are two stores to the truth, the heir's state and the giver's `engaged`. `giver` is
+ * set before the first, after `heir`, and cleared after the second; who finds it set after a
+ * death does what is left: notifies the heir unless that is done, removes the giver unless that
+ * is done. The heir cannot have left meanwhile, nor can the giver's record be in the queue again:
+ * everybody who takes the lock for that comes by here first. So each notify is passed on exactly
+ * once.
  *
  * No step waits for anybody else, alive, stopped or dead.
  */
@@ -45,8 +47,7 @@
 
 enum { WAITING, ASLEEP, NOTIFIED };
 
-#define CROWD    16
-#define TID_BITS 22 /* the kernel's thread ids are below 2^22 */
+#define CROWD 16
 
 static bool is_notified(const mp__life *life)
 {
@@ -161,6 +162,7 @@ static void finish_passing(mp__waiters *q)
     MP_STEP("condition.pass.given");
     if (is_member(q, giver))
         discharge(q, giver);
+    mp__fence_compiler(); /* the giver is out before it is forgotten */
     q->giver = 0;
     MP_STEP("condition.pass.done");
 }
@@ -229,12 +231,22 @@ static void thin_out(mp__waiters *q)
     end(q);
 }
 
+/* A name that no other queue has, but by a chance of one in 2^64. The address is none: another
+ * process may have other memory there, and a record of one who died in a queue that was never ended
+ * names it for ever. Time and thread are none either, where a clock ticks slowly. */
+static uint64_t new_id(void)
+{
+    static _Atomic uint32_t made; /* by this process */
+    uint64_t id = (uint64_t)mp__now();
+    id = (id ^ id >> 32) * UINT64_C(0x9e3779b97f4a7c15) + mp__thread_self()->tid;
+    id = (id ^ id >> 32) * UINT64_C(0x9e3779b97f4a7c15) + mp__add_relaxed(&made, 1);
+    return (id ^ id >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 void mp__waiters_init(mp__waiters *q)
 {
     memset(q, 0, sizeof *q);
-    /* The address is no name: another process may have other memory there, and a record of one who
-     * died in a queue that was never ended names it for ever. No thread makes two in a nanosecond. */
-    q->id = (uint64_t)mp__now() << TID_BITS | mp__thread_self()->tid;
+    q->id = new_id();
     q->crowd = CROWD;
 }
 

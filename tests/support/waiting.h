@@ -23,11 +23,11 @@ static mp_lock *lock;
 static mp_rlock *rlock;
 static int made; /* its kind */
 
-/* What processes tell each other; made anew with each condition. */
+/* What processes tell each other; zeroed with each condition. */
 static struct board {
-    word
-        arrived; /* waiters that have said so under the lock: who gets the lock finds them waiting */
-    word left;   /* those that are back, under the lock, too */
+    word arrived; /* waiters that have said so, under the lock: who has it finds them waiting */
+    word left;    /* those that are back, under the lock, too */
+    word told;    /* how many waiters got MP_OWNERDEAD, from whichever call */
     word ready, handled;
     int depth; /* to which waiters acquire */
     int order[64];
@@ -123,10 +123,16 @@ static inline int wait_once(void *arg)
     const waiter *w = arg;
     int depth = board->depth > 0 ? board->depth : 1;
     mp__store_seq(&board->tid[w->index], (uint32_t)syscall(SYS_gettid));
-    for (int i = 0; i < depth; i++)
-        CHECK(mp_condition_acquire(c, MP_FOREVER) >= 0);
+    for (int i = 0; i < depth; i++) {
+        int rc = mp_condition_acquire(c, MP_FOREVER);
+        CHECK(rc == 0 || (rc == MP_OWNERDEAD && i == 0));
+        if (rc == MP_OWNERDEAD)
+            signal_word(&board->told);
+    }
     signal_word(&board->arrived);
     int rc = mp_condition_wait(c, w->timeout);
+    if (rc == MP_OWNERDEAD)
+        signal_word(&board->told);
     board->order[mp__load_relaxed(&board->left) % 64] = w->index;
     signal_word(&board->left);
     for (int i = 0; i < depth; i++)
