@@ -21,7 +21,7 @@
  *  |---|---|
  *  | `RawValue(t, x)` | MP_VALUE() |
  *  | `RawArray(t, n)`, `len(array)` | MP_ARRAY(), mp_array_length() |
- *  | `Value`, `Array` with their lock | a structure of your own with an mp_lock in it; or an atomic |
+ *  | `Value`, `Array`, with a lock | a structure of your own with an mp_lock; or an atomic |
  *
  *  **Atomics.** C11's `_Atomic` types of 1, 2, 4 and 8 bytes (those for which `atomic_is_lock_free`
  *  is true) work between processes: `_Atomic long *n = MP_VALUE(_Atomic long, 0)`, then

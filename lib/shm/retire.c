@@ -4,17 +4,17 @@
  *
  * Retiring a span. With the table locked `retiring` names it; each word of its bitmap is replaced
  * by a closed one, by a compare-and-swap from the word without blocks. If one has a block, the
- * words that were closed are opened again. If all are closed the span has no block in use and nobody
- * can take one, whatever they remember of it (span.c): its chunks become free and its record too.
- * Who holds no block has no reason to touch the span, so nobody notices. After a death in between
- * the next holder of the lock opens what is closed, unless the descriptor is gone already; then the
- * rest follows from that (chunk.c).
+ * words that were closed are opened again. If all are closed the span has no block in use and
+ * nobody can take one, whatever they remember of it (span.c): its chunks become free and its record
+ * too. Who holds no block has no reason to touch the span, so nobody notices. After a death in
+ * between the next holder of the lock opens what is closed, unless the descriptor is gone already;
+ * then the rest follows from that (chunk.c).
  *
- * Trimming. Free chunks know which of their pages are populated. When these are more than a reserve,
- * one process at a time, under `trim_lock`, takes free chunks out of the table as a marked run that
- * `trimming` names, discards their pages without the table's lock, and makes them free. If it dies
- * the next one to trim discards them again; who frees memory trims when `trimming` is set, and looks
- * for that only after `trim_lock` was to be had, so a living one is not disturbed.
+ * Trimming. Free chunks know which of their pages are populated. When these are more than a
+ * reserve, one process at a time, under `trim_lock`, takes free chunks out of the table as a marked
+ * run that `trimming` names, discards their pages without the table's lock, and makes them free. If
+ * it dies the next one to trim discards them again; who frees memory trims when `trimming` is set,
+ * but does what is left to do only once it has `trim_lock`, so a living one is not disturbed.
  *
  * Looking whether a span is empty, or current, before that, are hints. A span that became empty
  * while it was current is looked at again when its shard goes to another.
