@@ -227,6 +227,47 @@ static void test_many_waiters(void **state)
         assert_int_equal(task_end(&thread[i]), 0);
 }
 
+#define SLEEPERS 3
+
+static int take_on_and_on(void *arg)
+{
+    for (int i = 0; i < *(int *)arg; i++) {
+        CHECK(mp_semaphore_acquire(s, 2 * LONG) == 0);
+        signal_word(&words[1]);
+        CHECK(await(&words[2], (uint32_t)i + 1)); /* one for each in every round */
+    }
+    return 0;
+}
+
+/* All sleep, and as many permits come, one by one: at once, or each when the last one is taken. A
+ * wake that is lost shows in the time, for sleepers look again by themselves after 100 ms. */
+static void test_no_wake_is_lost(void **state)
+{
+    (void)state;
+    int rounds = fewer(400), slow = 0;
+    pid_t child[SLEEPERS];
+    assert_int_equal(mp_semaphore_new(&s, 0), 0);
+    for (int i = 0; i < SLEEPERS; i++)
+        child[i] = child_start(take_on_and_on, &rounds);
+    for (int i = 0; i < rounds; i++) {
+        for (int k = 0; k < SLEEPERS; k++)
+            until_asleep(child[k]);
+        double start = seconds();
+        for (uint32_t k = 1; k <= SLEEPERS; k++) {
+            assert_int_equal(mp_semaphore_release(s, 1), 0);
+            if (i % 2 == 0)
+                assert_true(await(&words[1], (uint32_t)i * SLEEPERS + k));
+        }
+        assert_true(await(&words[1], ((uint32_t)i + 1) * SLEEPERS));
+        slow += seconds() - start > 0.05;
+        signal_word(&words[2]);
+    }
+    for (int i = 0; i < SLEEPERS; i++)
+        assert_int_equal(child_end(child[i]), 0);
+    assert_int_equal(mp_semaphore_value(s), 0);
+    assert_true(slow <= rounds / 4);
+}
+
 #define PERMITS 3
 
 static int enter_and_leave(void *arg)
@@ -386,9 +427,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_bad_input), TEST(test_counts),       TEST(test_bound),
-        TEST(test_waits),     TEST(test_many_waiters), TEST(test_contention),
-        TEST(test_embedded),  TEST(test_free_at_once), TEST(test_release_in_handler),
+        TEST(test_bad_input),       TEST(test_counts),       TEST(test_bound),
+        TEST(test_waits),           TEST(test_many_waiters), TEST(test_contention),
+        TEST(test_embedded),        TEST(test_free_at_once), TEST(test_release_in_handler),
+        TEST(test_no_wake_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
