@@ -11,8 +11,8 @@
 /** @defgroup event Event
  *  @brief One says that something has happened, all who wait for it go on. Python: Event.
  *
- *  Made by mp_event_create() in shared memory, or by mp_event_init() inside the program's own shared
- *  structure; clear at first.
+ *  Made by mp_event_create() in shared memory, or by mp_event_init() inside the program's own
+ *  shared structure; clear at first.
  *
  *  Everybody who waits when the event is set goes on, with success, also if it is cleared again
  *  before they have run. Nobody waits for those who are woken.
@@ -89,7 +89,8 @@ MP_API int mp_event_set(mp_event *event);
  */
 MP_API int mp_event_clear(mp_event *event);
 
-/** Whether the event is set; may be stale at once. Thread-safe, async-signal-safe. Python: is_set().
+/** Whether the event is set; may be stale at once. Thread-safe, async-signal-safe.
+ *  Python: is_set().
  *  @param event an event
  *  @return true if set; false for what is no event */
 MP_API bool mp_event_is_set(const mp_event *event);

@@ -20,9 +20,9 @@
  *  owned semaphore of value 0: a bound of 0 means "not given".) A semaphore of value 1 serves who
  *  wants a lock that anybody may release.
  *
- *  An **owned** semaphore (`.owned = MP_YES`) knows which process holds how many permits. Any thread
- *  of that process may release them; nobody else may, and a forked child owns nothing of its
- *  parent's.
+ *  An **owned** semaphore (`.owned = MP_YES`) knows which process holds how many permits. Any
+ *  thread of that process may release them; nobody else may, and a forked child owns nothing of
+ *  its parent's.
  *
  *  **When a process dies** that holds permits of an owned semaphore, they are free again; who waits
  *  gets them at once (on Linux before 5.16, and of more than 126 holders, within 100 ms). A thread
