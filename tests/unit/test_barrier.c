@@ -78,6 +78,34 @@ static void test_alone(void **state)
     assert_int_equal(mp_barrier_wait(b, 0), 0);
 }
 
+/* Wherever it lies, it keeps to its own bytes. */
+static void test_place_in_a_structure(void **state)
+{
+    (void)state;
+    struct {
+        unsigned char before[64];
+        mp_barrier barrier;
+        unsigned char behind[64];
+    } * around;
+    size_t size = sizeof *around + 64;
+    unsigned char *bytes = mp_shared_alloc(size);
+    for (size_t shift = 0; shift < 64; shift += 16)
+        for (int parties = 1; parties <= 4; parties++) {
+            memset(bytes, 0xa5, size);
+            around = (void *)(bytes + shift);
+            assert_int_equal(mp_barrier_init(&around->barrier, parties, NULL), 0);
+            for (int i = 0; i < 9; i++) {
+                int rc = mp_barrier_wait(&around->barrier, MP_NO_WAIT);
+                assert_int_equal(rc, parties == 1 ? 0 : MP_EBROKEN);
+                assert_int_equal(mp_barrier_reset(&around->barrier), 0);
+            }
+            assert_int_equal(mp_barrier_fini(&around->barrier), 0);
+            for (size_t i = 0; i < 64; i++)
+                assert_int_equal(around->before[i] + around->behind[i], 2 * 0xa5);
+        }
+    mp_shared_free(bytes);
+}
+
 static void test_embedded(void **state)
 {
     (void)state;
@@ -330,11 +358,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_bad_arguments),     TEST(test_alone),
-        TEST(test_embedded),          TEST(test_rounds),
-        TEST(test_more_than_parties), TEST(test_action),
-        TEST(test_failing_action),    TEST(test_timeouts),
-        TEST(test_abort_and_reset),   TEST(test_stopped_party),
+        TEST(test_bad_arguments),   TEST(test_alone),          TEST(test_place_in_a_structure),
+        TEST(test_embedded),        TEST(test_rounds),         TEST(test_more_than_parties),
+        TEST(test_action),          TEST(test_failing_action), TEST(test_timeouts),
+        TEST(test_abort_and_reset), TEST(test_stopped_party),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
