@@ -33,7 +33,7 @@
  * check: -DN=3 -DKILLS=2 -DLOOKS=4 -DSPURIOUS=0
  * broken: -DN=3 -DKILLS=1 -DLOOKS=3 -DSPURIOUS=0 -DBROKEN      what the dead were notified of is not passed on
  * broken: -DN=3 -DKILLS=1 -DLOOKS=3 -DSPURIOUS=0 -DBROKEN_BUSY half-changed lists are not made anew
- * broken: -DN=4 -DKILLS=2 -DLOOKS=4 -DSPURIOUS=0 -DBROKEN_PASS the giver is not remembered while it passes on
+ * broken: -DN=3 -DKILLS=2 -DLOOKS=4 -DSPURIOUS=0 -DBROKEN_PASS the giver is not remembered while it passes on
  */
 #define WORDS     3
 #define LINKABLE  1

@@ -15,9 +15,9 @@
  * needs no second look; nobody returns without a set.
  *
  * check: -DKILLS=0 -DLOOKS=0
- * check: -DKILLS=1 -DLOOKS=2 -DTIMES=1
+ * check: -DKILLS=1 -DLOOKS=2 -DTIMES=1 -DSPURIOUS=0
  * broken: -DKILLS=0 -DLOOKS=0 -DBROKEN        a waiter takes the count anew at each look
- * broken: -DKILLS=0 -DLOOKS=0 -DBROKEN_DISARM the setter clears the sleepers' bit from any word
+ * broken: -DKILLS=0 -DLOOKS=0 -DBROKEN_DISARM the setter clears the bit from any word
  */
 #define N        4
 #define WORDS    1

@@ -4,8 +4,8 @@
 .PHONY: models deps-models
 
 models: ## checks the models of the protocols with spin, or T=NAME
-	@O='$(abspath $(O))' CC='$(CC)' tests/models/run.sh $(if $(T),$(basename $(notdir \
-	    $(foreach m,$(wildcard tests/models/*.pml),$(if $(findstring $(T),$(notdir $m)),$m)))))
+	@O='$(abspath $(O))' CC='$(CC)' tests/models/run.sh $(if $(T),$(or $(basename $(notdir \
+	    $(foreach m,$(wildcard tests/models/*.pml),$(if $(findstring $(T),$(notdir $m)),$m)))),$(T)))
 
 deps-models: ## installs spin, which `make models` needs
 	@CC='$(CC)' tests/packages.sh spin

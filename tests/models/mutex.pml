@@ -2,12 +2,14 @@
 /*
  * The robust mutex: lib/os/mutex.c, lib/os/robust.c. mp_lock, and all internal locks, are one.
  *
- *   fast     mp__mutex_acquire(): the first compare-and-swap       load, cas   take()
- *   mark     sleep_and_take(): WAITERS put beside the owner's id   sleep       mp__futex_wait()
- *   link     mp__robust_link(): the store that makes the list reach the node; unlink the reverse
- *   release  mp__mutex_unlock(): the exchange                      wake        mp__futex_wake()
+ *   fast     mp__mutex_take_free(): its compare-and-swap (mutex.acquire.taken)
+ *   load, cas  take(): the load, and the compare-and-swap that takes what nobody owns
+ *   mark     sleep_and_take(): WAITERS put beside the owner's id (mutex.acquire.marked)
+ *   link     mp__robust_link(): the store that makes the list reach the node (mutex.acquire.linked)
+ *   unlink   mp__mutex_give_up(): the reverse (mutex.release.unlinked)
+ *   release  its exchange (mutex.release.freed)    wake  mp__futex_wake() (mutex.release.woken)
  *
- * spin() is take() without mark, of which a further round of `load` without a sleep is one.
+ * spin() is take() without mark, which a further round of `load` without a sleep is as well.
  * Process 0 acquires twice; process 2 may give up at a deadline or be interrupted, as the code
  * does: before a sleep, with WAITERS put, and after one.
  *

@@ -22,7 +22,7 @@ fail() {
 one() {
     dir=$1 model=$2 kind=$3
     shift 3
-    flags= text=
+    flags='' text=''
     for word; do
         case $word in
         -D*) flags="$flags $word" ;;
@@ -38,17 +38,17 @@ one() {
         fail "the verifier does not compile"
     began=$(date +%s%N)
     # -E: the models look for deadlocks themselves; they know who sleeps with reason.
-    timeout 300 ./pan -E -m100000 -w22 >out 2>&1 || fail "the verifier ended with $?"
+    timeout 1200 ./pan -E -m100000 -w24 >out 2>&1 || fail "the verifier ended with $?"
     time=$((($(date +%s%N) - began) / 10000000))
     states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' out)
     errors=$(sed -n 's/.*errors: \([0-9]*\)$/\1/p' out)
-    [ -n "$states" ] && [ -n "$errors" ] || fail "no result"
+    [ -n "$states$errors" ] || fail "no result"
     if [ "$kind" = check ]; then
         [ "$errors" = 0 ] || fail "$(sed -n 's/^pan:1: //p' out)"
         ! grep -q 'max search depth too small\|Search not completed' out || fail "not finished"
         result=holds
     else
-        [ "$errors" = 1 ] && grep -q '^pan:1: assertion violated' out || fail "was not found:$text"
+        grep -q '^pan:1: assertion violated' out || fail "was not found:$text"
         result=found
     fi
     printf 'ok    %-10s %-52s %9s states %4d.%02d s  %s%s\n' "$model" "$what" "$states" \
@@ -68,20 +68,28 @@ if ! command -v spin >/dev/null; then
 fi
 
 out=$(mkdir -p "$O/models" && cd "$O/models" && pwd) || exit 1
-[ $# -gt 0 ] || set -- $(cd "$here" && grep -l '^ \* check:' *.pml | sed 's/\.pml$//')
+if [ $# = 0 ]; then
+    for file in "$here"/*.pml; do
+        ! grep -q '^ \* check:' "$file" || set -- "$@" "$(basename "$file" .pml)"
+    done
+fi
 began=$(date +%s)
 for model; do
+    [ -f "$here/$model.pml" ] || { echo "no such model: $model" >&2 && exit 1; }
     n=0
-    sed -n 's/^ \* \(check\|broken\): \(.*\)/\1 \2/p' "$here/$model.pml" | while read -r run; do
-        n=$((n + 1))
-        echo "$out/$model-$n $model $run"
-    done
-done >"$out/list"
+    sed -n 's/^ \* \(check\|broken\): \(.*\)/\1 \2/p' "$here/$model.pml" | tr -d "'\"" |
+        while read -r run; do
+            n=$((n + 1))
+            echo "$out/$model-$n $model $run"
+        done
+done >"$out/list" || exit 1
 [ -s "$out/list" ] || { echo "nothing to check: $*" >&2 && exit 1; }
 export O CC
 xargs -P "$JOBS" -L 1 "$here/run.sh" --one <"$out/list"
 bad=$?
-cat "$out"/*/line 2>/dev/null | awk -v all="$(wc -l <"$out/list")" -v took=$(($(date +%s) - began)) '
+while read -r dir _; do
+    cat "$dir/line"
+done <"$out/list" | awk -v all="$(wc -l <"$out/list")" -v took=$(($(date +%s) - began)) '
     $1 == "ok" && $3 == "check" { holds++ }
     $1 == "ok" && $3 == "broken" { found++ }
     { for (i = 2; i <= NF; i++) if ($i == "states") sum += $(i - 1) }
