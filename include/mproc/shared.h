@@ -38,8 +38,9 @@
  *  small blocks or a few large ones. Where the address space or the file size is limited (`ulimit
  *  -v`, `-f`) the limit may be less; mp_shared_stats() tells what it is.
  *
- *  **Memory goes back** to the system when blocks are freed, but for a reserve of 8 MiB, and for
- *  what shares a span with blocks in use.
+ *  **Memory goes back** to the system when blocks are freed, but for a reserve of up to 8 MiB, for
+ *  what shares a span with blocks in use, and for empty spans that threads allocate from; these go
+ *  when the reserve is exceeded the next time, or at the limit.
  *
  *  **When a process dies** inside one of these functions at most the block in flight is lost, and
  *  nobody is blocked. One that is stopped (SIGSTOP) while it holds the allocator's lock keeps

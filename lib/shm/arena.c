@@ -64,6 +64,8 @@ static int lay_out(char *base, size_t size)
         p = plan_for(p.chunks - 1);
     if (p.chunks == 0)
         return MP_ENOMEM;
+    int cpus = mp__limits_cpus();
+    a->shards = cpus < MP__SHARDS / 4 ? (uint32_t)cpus * 4 : MP__SHARDS;
     a->layout = MP__ARENA_LAYOUT;
     a->size = size;
     a->chunks = (uint32_t)p.chunks;

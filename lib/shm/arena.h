@@ -17,7 +17,7 @@
 #define MP__CHUNK_PAGES  ((unsigned)(MP__CHUNK_SIZE / MP__CHUNK_PAGE))
 #define MP__CHUNK_FULL   ((1u << MP__CHUNK_PAGES) - 1)
 #define MP__SIZE_CLASSES 40 /* see shm/span.c */
-#define MP__SHARDS       16 /* spans in use per class, chosen by thread */
+#define MP__SHARDS       16 /* at most so many spans per class are allocated from at once */
 #define MP__LIFE_BLOCKS  14 /* see sync/life.c */
 
 /*
@@ -59,6 +59,7 @@ typedef struct mp__arena {
     _Atomic uint32_t *table;  /* one descriptor per chunk */
     struct mp__span *spans;   /* their records, which are never anything else */
     _Atomic uint8_t *classes; /* of each record: its size class + 1; 0: not in use */
+    uint32_t shards;          /* of small blocks: 4 for each processor, at most MP__SHARDS */
     uint32_t tag;             /* bytes at the end of each block that name who made it, or 0 */
 
     _Alignas(MP__CACHE_LINE) mp__mutex lock; /* guards the descriptors and what follows */

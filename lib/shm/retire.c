@@ -17,7 +17,7 @@
  * but does what is left to do only once it has `trim_lock`, so a living one is not disturbed.
  *
  * Looking whether a span is empty, or current, before that, are hints. A span that became empty
- * while it was current is looked at again when its shard goes to another.
+ * while it was current is looked at again when its shard goes to another, and at each trim.
  */
 #include "shm/retire.h"
 
@@ -183,6 +183,18 @@ static void finish(mp__arena *a)
         discard(a, first - 1, (uint32_t)mp__chunk_value(d));
 }
 
+/* Empty spans that shards allocate from, or did: who comes back to one makes another. */
+static void retire_current(mp__arena *a)
+{
+    mp__chunk_lock(a);
+    for (uint32_t i = 0; i < MP__SHARDS * MP__SIZE_CLASSES; i++) {
+        uint64_t hint = mp__load_relaxed(&a->current[i / MP__SIZE_CLASSES][i % MP__SIZE_CLASSES]);
+        if (hint != 0 && mp__load_relaxed(&a->classes[(uint32_t)hint]) != 0)
+            retire(a, (uint32_t)hint);
+    }
+    mp__chunk_unlock(a);
+}
+
 static void trim_to(mp__arena *a, uint32_t least)
 {
     for (;;) {
@@ -203,6 +215,7 @@ void mp__retire_trim(mp__arena *a)
     if (mp__mutex_acquire(&a->trim_lock, MP__AT_ONCE, false) < 0)
         return; /* somebody is at it */
     finish(a);
+    retire_current(a);
     trim_to(a, RESERVE_LEAST);
     mp__mutex_unlock(&a->trim_lock);
 }

@@ -205,7 +205,7 @@ static _Thread_local struct {
 
 bool mp__span_is_current(const mp__arena *a, uint32_t number, unsigned class)
 {
-    uint32_t shards = mp__span_shards(class);
+    uint32_t shards = mp__span_shards(a, class);
     for (uint32_t i = 0; i < shards; i++) { /* our own first: the likely one */
         uint64_t hint = mp__load_relaxed(&a->current[(home.shard + i) % shards][class]);
         if (hint != 0 && (uint32_t)hint == number)
@@ -256,7 +256,7 @@ static int64_t take_anywhere(mp__arena *a, unsigned class, mp__span **found)
     return block;
 }
 
-static uint32_t my_shard(unsigned class)
+static uint32_t my_shard(const mp__arena *a, unsigned class)
 {
     uint32_t tid = mp__thread_self()->tid;
     if (__builtin_expect(home.tid != tid, 0)) { /* the first time, or a forked child */
@@ -267,7 +267,7 @@ static uint32_t my_shard(unsigned class)
         home.shard++;
         home.lost = 0;
     }
-    return home.shard % mp__span_shards(class);
+    return home.shard % mp__span_shards(a, class);
 }
 
 /* Clears the bit of a block in use. Returns whether its word is empty now; or MP_EINVAL. */
@@ -293,7 +293,7 @@ static void *back_block(mp__span *span, int64_t block)
 
 void *mp__span_alloc(mp__arena *a, unsigned class)
 {
-    _Atomic uint64_t *current = &a->current[my_shard(class)][class];
+    _Atomic uint64_t *current = &a->current[my_shard(a, class)][class];
     uint64_t hint = mp__load_acquire(current); /* pairs with the store below */
     mp__span *span = &a->spans[(uint32_t)hint];
     MP_STEP("shared.alloc.current_read");

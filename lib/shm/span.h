@@ -44,9 +44,9 @@ uint64_t mp__span_empty_bits(const mp__span *span, uint32_t word);
 uint32_t mp__span_in_use(const mp__span *span);
 
 /* How many shards a class has: of large blocks there are fewer, so that less lies idle. */
-static inline uint32_t mp__span_shards(unsigned class)
+static inline uint32_t mp__span_shards(const mp__arena *a, unsigned class)
 {
-    return class < 20 ? MP__SHARDS : 4; /* up to 1 KiB */
+    return class < 20 ? a->shards : a->shards / 4; /* up to 1 KiB */
 }
 
 /* Whether a shard allocates from this span. */
