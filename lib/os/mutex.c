@@ -20,6 +20,8 @@
  *   for those who still sleep: they look again after 100 ms and set it. (The C library's own robust
  *   mutex sleeps on in that case.)
  * - Linking and unlinking: announced.
+ * - Where the kernel has not marked the word of an owner that is gone (os/robust.h tells when), one
+ *   who sleeps does it when it looks again.
  */
 #include "os/mutex.h"
 
@@ -83,10 +85,10 @@ static int sleep_and_take(mp__mutex *m, mp__thread *self, mp__deadline until, bo
         if (mp__deadline_passed(until))
             return MP_ETIMEDOUT;
         mp__deadline slice = mp__deadline_look_again(until);
-        if (interruptible)
-            mp__sleep(&m->word, seen | MP__WAITERS, slice);
-        else
-            mp__futex_wait(&m->word, seen | MP__WAITERS, slice);
+        int slept = interruptible ? mp__sleep(&m->word, seen | MP__WAITERS, slice)
+                                  : mp__futex_wait(&m->word, seen | MP__WAITERS, slice);
+        if (slept == MP_ETIMEDOUT)
+            mp__robust_reclaim(&m->word);
         mark = MP__WAITERS;
         MP_STEP("mutex.acquire.woken");
         if (interruptible && mp__interrupted()) {
@@ -114,7 +116,15 @@ bool mp__mutex_lock(mp__mutex *m)
 {
     if (__builtin_expect(mp__mutex_take_free(m, mp__thread_self()), 1))
         return false;
-    return mp__mutex_acquire(m, MP__NEVER, false) == MP_OWNERDEAD;
+    int rc = mp__mutex_acquire(m, MP__NEVER, false);
+    if (rc == MP_EDEADLK) {
+        /* Nobody takes an internal lock twice: a dead thread has left it that had this one's id. */
+        mp__thread *self = mp__thread_self();
+        mp__robust_announce(self, m);
+        mp__robust_link(self, m);
+        mp__robust_announce(self, NULL);
+    }
+    return rc != 0;
 }
 
 int mp__mutex_lock_briefly(mp__mutex *m)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/robust.h"
 
+#include <errno.h>
 #include <mproc/error.h>
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 _Static_assert(offsetof(mp__robust, word) == offsetof(pthread_mutex_t, __data.__lock), "layout");
 _Static_assert(offsetof(mp__robust, prev) == offsetof(pthread_mutex_t, __data.__list.__prev),
@@ -30,10 +33,25 @@ int mp__robust_check(void)
     pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
     pthread_mutex_init(&mutex, &attributes);
     pthread_mutexattr_destroy(&attributes);
+    bool alone = (void *)self->robust->list.next == (void *)&self->robust->list;
     pthread_mutex_lock(&mutex);
     bool first = (void *)self->robust->list.next == (void *)&mutex.__data.__list.__next;
+    /* The list goes round: the link back lies before its head, too. */
+    if (alone)
+        first = first && *mp__robust_prev_of(self->robust) == (void *)&mutex.__data.__list.__next;
     bool owned = ((uint32_t)mutex.__data.__lock & MP__TID_MASK) == self->tid;
     pthread_mutex_unlock(&mutex);
     pthread_mutex_destroy(&mutex);
     return first && owned ? 0 : MP_ESYS(ENOSYS);
+}
+
+bool mp__robust_reclaim(_Atomic uint32_t *word)
+{
+    uint32_t seen = mp__load_acquire(word);
+    if (mp__robust_abandoned(seen))
+        return true;
+    int saved = errno;
+    bool gone = syscall(SYS_tkill, (long)(seen & MP__TID_MASK), 0) != 0 && errno == ESRCH;
+    errno = saved;
+    return gone && mp__cas_acquire(word, &seen, (seen & MP__WAITERS) | MP__OWNER_DIED);
 }

@@ -95,6 +95,12 @@ static inline void mp__robust_unlink(mp__thread *self, mp__robust *node)
     self->held--;
 }
 
+/* For those who have waited long: asks whether the thread that the word names exists, and if not
+ * marks the word as the kernel should have. It does not if a thread that is not its process's first
+ * calls execve (which gives it the first one's id), nor beyond 2048 entries. Returns whether nobody
+ * holds the word. Family members in several PID namespaces would take each other for dead. */
+bool mp__robust_reclaim(_Atomic uint32_t *word);
+
 /* Whether the thread that this word's value names has ended, or nobody holds it. */
 static inline bool mp__robust_abandoned(uint32_t word)
 {

@@ -121,3 +121,13 @@ bool mp__life_is_over(mp__life_id id)
     bool held = !mp__robust_abandoned(mp__load_seq(&life->node.word));
     return !held || mp__life_id_of(life) != id;
 }
+
+bool mp__life_ask_over(mp__life_id id)
+{
+    mp__life *life = mp__life_find(id);
+    if (life == NULL)
+        return true;
+    /* If another holds the record by now, that one is asked about, with as little harm. */
+    mp__robust_reclaim(&life->node.word);
+    return mp__life_is_over(id);
+}

@@ -51,8 +51,11 @@ mp__life_id mp__life_id_of(const mp__life *life);
 /* The record of an id; NULL if there is none, which no id that was ever given out has. */
 mp__life *mp__life_find(mp__life_id id);
 
-/* Whether the thread has ended. Async-signal-safe. */
+/* Whether the thread has ended. The id must have come by an acquiring load. Async-signal-safe. */
 bool mp__life_is_over(mp__life_id id);
+
+/* The same for those who have waited long: asks the system as well (mp__robust_reclaim()). */
+bool mp__life_ask_over(mp__life_id id);
 
 /* The record with this index, from 1; NULL beyond the last. For searches through all of them. */
 mp__life *mp__life_at(uint32_t index);

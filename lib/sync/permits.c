@@ -176,7 +176,7 @@ static harvest reap(mp__permits *p, const mp__life *me)
     harvest found = {0, 0};
     for (uint32_t i = 0; i < p->table->capacity; i++) {
         holder *h = &p->table->holders[i];
-        if (h->count == 0 || is_mine(h, me) || !mp__life_is_over(h->life))
+        if (h->count == 0 || is_mine(h, me) || !mp__life_ask_over(h->life))
             continue;
         if (!mp__process_is_gone(h->pid, h->started)) {
             found.uncertain++;
