@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What hurts with Python's SharedMemory: one test or two for each of E1 to E7. E1 with Python's own
- * tracker at work is in test_shared_memory_python.c. */
-#include <mproc/shared_memory.h>
-
+ * tracker at work is in
+ * tests/unit/test_shared_memory_python.c. */
+#include "pains/pain.h"
 #include "support/blocks.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 
 enum { LENGTH = 3 * 4096 + 10 };
 
@@ -38,7 +33,7 @@ static int attach_write_and_leave(void *arg)
 }
 
 /* In Python the end of a process that was attached removes the name under which others use it. */
-static void test_pain_e1_an_attachers_end_destroys_nothing(void **state)
+static void e1_an_attachers_end_destroys_nothing(void **state)
 {
     (void)state;
     int deadly = SIGKILL;
@@ -50,6 +45,7 @@ static void test_pain_e1_an_attachers_end_destroys_nothing(void **state)
     assert_string_equal(mp_shared_memory_buffer(late), "attached");
     mp_shared_memory_free(late);
     end(m);
+    ours("E1", "after an attacher's exit, and after its SIGKILL, the name and the bytes are there");
 }
 
 static int create_and_leave(void *arg)
@@ -73,16 +69,17 @@ static void attach_and_end(void)
 }
 
 /* In Python the child's tracker removes it before the parent has come. */
-static void test_pain_e2_made_in_a_child_for_its_parent(void **state)
+static void e2_made_in_a_child_for_its_parent(void **state)
 {
     (void)state;
     assert_int_equal(child_end(child_start(create_and_leave, NULL)), 0);
     attach_and_end();
+    ours("E2", "there when its maker, a forked child, has ended");
 }
 
 /* The one thing that stays here as well: what has a name, until somebody unlinks it. Who has the
  * name can do that, and nothing says that the owner must be alive. */
-static void test_pain_e3_a_dead_owners_block_can_be_unlinked(void **state)
+static void e3_a_dead_owners_block_can_be_unlinked(void **state)
 {
     (void)state;
     int deadly = SIGKILL;
@@ -102,15 +99,18 @@ static int unlink_early_and_die(void *arg)
 }
 
 /* Who unlinks as soon as all have attached leaves nothing, whoever dies. */
-static void test_pain_e3_unlinked_early_nothing_stays(void **state)
+static void e3_unlinked_early_nothing_stays(void **state)
 {
     (void)state;
     assert_int_equal(child_end(child_start(unlink_early_and_die, NULL)), -SIGKILL);
     assert_int_equal(file_length(named("pain")), -1);
+    ours("E3",
+         "owner killed: a named block stays until somebody unlinks it, and nothing if that was "
+         "done at once; what has no name goes with the last process");
 }
 
 /* In Python the second is a traceback, and one more in the tracker. */
-static void test_pain_e4_unlinked_twice_is_a_code(void **state)
+static void e4_unlinked_twice_is_a_code(void **state)
 {
     (void)state;
     mp_shared_memory *m = make(), *other = NULL;
@@ -120,10 +120,11 @@ static void test_pain_e4_unlinked_twice_is_a_code(void **state)
     assert_int_equal(mp_shared_memory_unlink(m), MP_ESYS(ENOENT));
     mp_shared_memory_free(other);
     mp_shared_memory_free(m);
+    ours("E4", "the second unlink is MP_ESYS(ENOENT)");
 }
 
 /* In Python a colon breaks the tracker's lines, and the block leaks. */
-static void test_pain_e5_a_colon_in_a_name(void **state)
+static void e5_a_colon_in_a_name(void **state)
 {
     (void)state;
     const char *names[] = {"a:b", ":", "a\nb", "a b", "\xc3\xa9", "%s", "-rf", "*", "a\x01\x7f"};
@@ -138,11 +139,12 @@ static void test_pain_e5_a_colon_in_a_name(void **state)
         end(m);
         assert_int_equal(file_length(name), -1);
     }
+    ours("E5", "works, as do a newline and a blank, and is gone after its unlink");
 }
 
 /* In Python a view that somebody still has makes close() fail. Here the close succeeds, pointers
  * are the program's, and another handle of the same block goes on. */
-static void test_pain_e6_close_beside_another_view(void **state)
+static void e6_close_beside_another_view(void **state)
 {
     (void)state;
     mp_shared_memory *m = make(), *other = NULL;
@@ -154,6 +156,7 @@ static void test_pain_e6_close_beside_another_view(void **state)
     assert_string_equal((char *)mp_shared_memory_buffer(other) + 5, "view");
     mp_shared_memory_free(other);
     end(m);
+    ours("E6", "close with a live pointer: 0; the pointer is the program's to forget");
 }
 
 static int open_file(void)
@@ -174,7 +177,7 @@ static int touch_the_end(void *arg)
 
 /* A peer that truncates: in Python exit code -7. Here it is told to who asks; to touch what is gone
  * is a SIGBUS still. */
-static void test_pain_e7_a_peer_truncates(void **state)
+static void e7_a_peer_truncates(void **state)
 {
     (void)state;
     mp_shared_memory *m = make(), *late = NULL;
@@ -201,10 +204,13 @@ static void test_pain_e7_a_peer_truncates(void **state)
     assert_int_equal(child_end(child_start(touch_the_end, m)), 0);
     close(fd);
     end(m);
+    ours("E7",
+         "mp_shared_memory_check: MP_ESYS(EFAULT), an attach that asks for the length: MP_EINVAL; "
+         "a touch is SIGBUS as ever. What the family shares cannot be truncated");
 }
 
 /* Why it cannot be prevented: what lies in /dev/shm takes no seals. */
-static void test_pain_e7_files_cannot_be_sealed(void **state)
+static void e7_files_cannot_be_sealed(void **state)
 {
     (void)state;
     mp_shared_memory *m = make();
@@ -220,15 +226,15 @@ static void test_pain_e7_files_cannot_be_sealed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BLOCK_TEST(test_pain_e1_an_attachers_end_destroys_nothing),
-        BLOCK_TEST(test_pain_e2_made_in_a_child_for_its_parent),
-        BLOCK_TEST(test_pain_e3_a_dead_owners_block_can_be_unlinked),
-        BLOCK_TEST(test_pain_e3_unlinked_early_nothing_stays),
-        BLOCK_TEST(test_pain_e4_unlinked_twice_is_a_code),
-        BLOCK_TEST(test_pain_e5_a_colon_in_a_name),
-        BLOCK_TEST(test_pain_e6_close_beside_another_view),
-        BLOCK_TEST(test_pain_e7_a_peer_truncates),
-        BLOCK_TEST(test_pain_e7_files_cannot_be_sealed),
+        BLOCK_TEST(e1_an_attachers_end_destroys_nothing),
+        BLOCK_TEST(e2_made_in_a_child_for_its_parent),
+        BLOCK_TEST(e3_a_dead_owners_block_can_be_unlinked),
+        BLOCK_TEST(e3_unlinked_early_nothing_stays),
+        BLOCK_TEST(e4_unlinked_twice_is_a_code),
+        BLOCK_TEST(e5_a_colon_in_a_name),
+        BLOCK_TEST(e6_close_beside_another_view),
+        BLOCK_TEST(e7_a_peer_truncates),
+        BLOCK_TEST(e7_files_cannot_be_sealed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
