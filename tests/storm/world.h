@@ -225,8 +225,8 @@ static inline int use_queue(uint32_t me, uint32_t next[MEMBERS], random_state *r
     return 0;
 }
 
-/* Allocates, fills, looks whether it is still as it was, frees. Blocks of a dead member are freed by
- * the next in its place; only one that is in flight at the death is lost. */
+/* Allocates, fills, looks whether it is still as it was, frees. Blocks of a dead member are freed
+ * by the next in its place; only one that is in flight at the death is lost. */
 static inline int use_memory(member *me, random_state *r)
 {
     uint32_t i = random_below(r, BLOCKS);
