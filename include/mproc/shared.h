@@ -20,7 +20,7 @@
  *  | Python | here |
  *  |---|---|
  *  | `RawValue(t, x)` | MP_VALUE() |
- *  | `RawArray(t, n)`, `len(array)` | MP_ARRAY(), mp_array_length() |
+ *  | `RawArray(t, n)`, `len(array)`, `array[i]` | MP_ARRAY(), mp_array_length(), MP_AT() |
  *  | `Value`, `Array`, with a lock | a structure of your own with an mp_lock; or an atomic |
  *
  *  **Atomics.** C11's `_Atomic` types of 1, 2, 4 and 8 bytes (those for which `atomic_is_lock_free`
@@ -109,7 +109,7 @@ MP_API void mp_shared_free(void *p);
 
 /**
  * Why this thread's last call of mp_shared_alloc(), mp_shared_calloc(), mp_shared_free(),
- * MP_VALUE() or MP_ARRAY() failed.
+ * MP_VALUE(), MP_ARRAY() or MP_AT() failed.
  *
  * Thread-safe, async-signal-safe.
  *
@@ -154,6 +154,18 @@ MP_API void *mp_shared_array(ssize_t count, size_t size, size_t alignment);
  * @return the count; #MP_EINVAL: it is no array, or it was freed
  */
 MP_API ssize_t mp_array_length(const void *array);
+
+/**
+ * What MP_AT() calls: where an element of an array is. Python: `array[i]`, which is an IndexError.
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork().
+ *
+ * @param array what MP_ARRAY() has returned
+ * @param size bytes of one element
+ * @param index from 0; below 0 it counts from the end, -1 is the last
+ * @return the element; NULL, and mp_shared_error() is #MP_EINVAL: no array, or no such element
+ */
+MP_API void *mp_array_at(const void *array, size_t size, ssize_t index);
 
 /** How many size classes of small blocks there are. */
 #define MP_SHARED_CLASSES 40
@@ -252,6 +264,18 @@ MP_END_DECLS
 #else
 #define MP_ARRAY(type, count)                                                                      \
     ((type *)mp_shared_array((ssize_t)(count), sizeof(type), _Alignof(type)))
+#endif
+
+/**
+ * A pointer to an element of an array, with its bounds checked: `MP_AT(array, i)`, of the array's
+ * own pointer type; NULL if there is no such element. See mp_array_at(). `array[i]` is not checked.
+ */
+#ifdef __cplusplus
+#define MP_AT(array, index)                                                                        \
+    (static_cast<decltype(&*(array))>(mp_array_at((array), sizeof *(array), (index))))
+#else
+#define MP_AT(array, index)                                                                        \
+    ((__typeof__(&*(array)))mp_array_at((const void *)(array), sizeof *(array), (index)))
 #endif
 
 /** @} */

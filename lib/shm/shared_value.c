@@ -79,3 +79,15 @@ ssize_t mp_array_length(const void *array)
     const trailer *t = (const trailer *)(const void *)((const char *)array + usable - sizeof *t);
     return t->check == check_word(array, t->count) ? (ssize_t)t->count : MP_EINVAL;
 }
+
+void *mp_array_at(const void *array, size_t size, ssize_t index)
+{
+    ssize_t count = mp_array_length(array);
+    size_t usable = mp__block_usable(mp__arena_get(), array);
+    if (index < 0)
+        index += count < 0 ? 0 : count;
+    /* A size that is not the elements' must not lead out of the block. */
+    if (index < 0 || index >= count || size > (usable - sizeof(trailer)) / ((size_t)index + 1))
+        return mp__block_fail(MP_EINVAL);
+    return (char *)(uintptr_t)array + (size_t)index * size;
+}
