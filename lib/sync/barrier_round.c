@@ -189,12 +189,15 @@ static bool is_over(const party *me)
     return round_of(mp__load_acquire(&me->r->state)) != round_of(me->state);
 }
 
-/* Whether one of the places [from, to) holds a party of this round that is dead. */
+/* Whether one of the places [from, to) holds a party of this round that is dead. Who has slept
+ * takes the time to ask the system, too. */
 static bool any_dead(const party *me, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++) {
         uint64_t place = mp__load_acquire(&me->row[i]);
-        if (is_in_round(place, round_of(me->state)) && mp__life_is_over(place & LIFE_MASK))
+        mp__life_id id = place & LIFE_MASK;
+        if (is_in_round(place, round_of(me->state)) &&
+            (me->slept ? mp__life_ask_over(id) : mp__life_is_over(id)))
             return true;
     }
     return false;
