@@ -173,6 +173,24 @@ static void begin(const shape *s)
     assert_int_equal(seen_of(PARENT), 5);
 }
 
+/* After a death: whatever memory is free is written over, so that nobody gets along with what was
+ * freed too early. */
+static void scribble(void)
+{
+    enum { EACH = 12 };
+    static const size_t sizes[] = {1024, 8300, 16500, 20100, 32900};
+    void *block[5][EACH];
+    for (int i = 0; i < 5; i++)
+        for (int k = 0; k < EACH; k++) {
+            block[i][k] = mp_shared_alloc(sizes[i]);
+            assert_non_null(block[i][k]);
+            memset(block[i][k], 0xa5, sizes[i]);
+        }
+    for (int i = 0; i < 5; i++)
+        for (int k = 0; k < EACH; k++)
+            mp_shared_free(block[i][k]);
+}
+
 /* Fresh processes use it once more, beside the getter that there may be (or 0); then it is closed
  * and drained, all has come that must, and nothing is left but what the dead had in hand. */
 static void finish(pid_t other_getter)
