@@ -34,11 +34,11 @@
 #define LET_IN_NS (MP__NS_PER_MS / 10)
 
 typedef struct condition_body {
-    mp_rlock own; /* unless another was given */
+    mp_rlock own;      /* unless another was given */
+    mp__waiters queue; /* a cache line of its own: what follows is only read */
     _Atomic uint32_t magic;
     mp_lock *lock;   /* one of these; at the same address in every process */
     mp_rlock *rlock; /* may be &own */
-    mp__waiters queue;
 } condition_body;
 
 _Static_assert(sizeof(condition_body) <= sizeof(mp_condition) - 64, "mp_condition can grow");
@@ -99,8 +99,10 @@ static int sleep_on(stay *s)
 static int step_out(stay *s, int *told)
 {
     bool others = (mp__load_relaxed(&s->mutex->word) & MP__WAITERS) != 0;
+    uint32_t owed = mp__waiters_take_owed(&s->body->queue);
     mp__mutex_unlock(s->mutex);
     MP_STEP("condition.wait.released");
+    mp__waiters_wake(owed);
     int rc = MP_ETIMEDOUT;
     if (s->until.ns != 0)
         rc = sleep_on(s);
@@ -210,10 +212,18 @@ int mp_condition_acquire(mp_condition *condition, double timeout)
 
 int mp_condition_release(mp_condition *condition)
 {
-    const condition_body *body = body_of(condition);
+    condition_body *body = body_of(condition);
     if (body == NULL)
         return MP_EINVAL;
-    return body->lock != NULL ? mp_lock_release(body->lock) : mp_rlock_release(body->rlock);
+    if (body->rlock != &body->own)
+        return body->lock != NULL ? mp_lock_release(body->lock) : mp_rlock_release(body->rlock);
+    uint32_t owed = 0;
+    if (mp__load_relaxed(&body->queue.owed) != 0 && mp_rlock_depth(&body->own) == 1)
+        owed = mp__waiters_take_owed(&body->queue);
+    int rc = mp_rlock_release(&body->own);
+    MP_STEP("condition.release.free");
+    mp__waiters_wake(owed);
+    return rc;
 }
 
 static int read_options(mp_condition_options *o, const mp_condition_options *options)
@@ -241,7 +251,8 @@ int mp_condition_init(mp_condition *condition, const mp_condition_options *optio
     rc = body->rlock == &body->own ? mp_rlock_init(&body->own) : mp_init();
     if (rc < 0)
         return rc;
-    mp__waiters_init(&body->queue);
+    /* Only a lock of its own is never given up but here. */
+    mp__waiters_init(&body->queue, body->rlock == &body->own);
     mp__store_release(&body->magic, CONDITION_MAGIC); /* pairs with body_of() */
     return 0;
 }

@@ -10,11 +10,10 @@
 typedef struct mp__waiter {
     _Atomic uint32_t state; /* a futex: waiting, asleep or notified */
     uint32_t prev, next;    /* in the queue, by index */
-    uint32_t unused;
     _Atomic uint64_t queue; /* in which it is, while the record is engaged */
     uint64_t ticket;        /* its place in the order of arrival */
     uint64_t reach;         /* notified on behalf of those with lower tickets */
-    uint64_t reserved[3];
+    uint64_t reserved[2];
 } mp__waiter;
 
 /*
@@ -30,12 +29,15 @@ typedef struct mp__life {
     _Atomic uint32_t serial;  /* how often it was taken */
     uint32_t index;           /* from 1 */
     _Atomic int32_t pid;      /* its holder's process */
-    _Atomic uint32_t engaged; /* an object still refers to it: not to be taken */
     _Atomic uint64_t started; /* when that process began; 0: not known yet */
+
+    /* The second cache line, which notifier and waiter pass to and fro; the first only tells. */
+    _Atomic uint32_t engaged; /* an object still refers to it: not to be taken */
     mp__waiter waiter;        /* the holder's place in a condition's queue */
 } mp__life;
 
 _Static_assert(sizeof(mp__life) == 128, "two cache lines");
+_Static_assert(offsetof(mp__life, engaged) == 64, "the second begins");
 
 /* Below 2^40 and not 0: MP__LIFE_INDEX_BITS of index, then as many of serial. 0: nobody. */
 typedef uint64_t mp__life_id;

@@ -35,6 +35,11 @@
  * everybody who takes the lock for that comes by here first. So each notify is passed on exactly
  * once.
  *
+ * Waking. A sleeper that is woken while the notifier still has the lock runs into it, and on the
+ * same processor at once: two switches more. So a lazy queue puts one wake-up off until the lock
+ * is free. Who dies before that leaves it to the next owner (`owed`), or to the sleeper's next
+ * look; one wake-up too many, of a record that has moved on, does no harm.
+ *
  * No step waits for anybody else, alive, stopped or dead.
  */
 #include "sync/waiters.h"
@@ -136,7 +141,9 @@ static void notify_one(mp__waiters *q, mp__life *life, uint64_t reach)
     uint32_t before =
         mp__exchange_seq(&life->waiter.state, NOTIFIED); /* pairs with is_notified() */
     MP_STEP("condition.notify.marked");
-    if (before == ASLEEP)
+    if (before == ASLEEP && q->lazy && mp__load_relaxed(&q->owed) == 0)
+        mp__store_relaxed(&q->owed, life->index);
+    else if (before == ASLEEP)
         mp__futex_wake(&life->waiter.state, 1);
     MP_STEP("condition.notify.woken");
 }
@@ -243,9 +250,10 @@ static uint64_t new_id(void)
     return (id ^ id >> 32) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-void mp__waiters_init(mp__waiters *q)
+void mp__waiters_init(mp__waiters *q, bool lazy)
 {
     memset(q, 0, sizeof *q);
+    q->lazy = lazy;
     q->id = new_id();
     q->crowd = CROWD;
 }
@@ -309,6 +317,20 @@ void mp__waiters_settle(mp__waiters *q)
         if (is_dead(life))
             pass_on(q, life);
     }
+}
+
+uint32_t mp__waiters_take_owed(mp__waiters *q)
+{
+    uint32_t owed = mp__load_relaxed(&q->owed);
+    if (owed != 0)
+        mp__store_relaxed(&q->owed, 0);
+    return owed;
+}
+
+void mp__waiters_wake(uint32_t owed)
+{
+    if (owed != 0)
+        mp__futex_wake(&mp__life_at(owed)->waiter.state, 1);
 }
 
 bool mp__waiters_unsettled(const mp__waiters *q)

@@ -18,12 +18,17 @@ typedef struct mp__waiters {
     uint32_t count;            /* how many are in `waiting`, ... */
     uint32_t crowd;            /* ... and from how many on an arrival looks for the dead there */
     uint32_t giver, heir;      /* whose notify is being passed on, and to whom; 0: none */
+    uint32_t lazy;             /* who notifies wakes when it has given the lock up, ... */
+    _Atomic uint32_t owed;     /* ... this one, by index; 0: nobody */
     uint64_t next_ticket;
     uint64_t id; /* no other queue's, ever */
 } mp__waiters;
 
-/* Makes an empty queue. */
-void mp__waiters_init(mp__waiters *q);
+_Static_assert(sizeof(mp__waiters) == 64, "a cache line");
+
+/* Makes an empty queue. Lazy: whoever gives the lock up calls mp__waiters_take_owed() before that,
+ * and mp__waiters_wake() after it. */
+void mp__waiters_init(mp__waiters *q, bool lazy);
 
 /* Ends a queue: the records of those who died in it can be taken again. */
 void mp__waiters_fini(mp__waiters *q);
@@ -41,6 +46,12 @@ int mp__waiters_notify(mp__waiters *q, int n);
 
 /* Passes on what the dead were notified of. */
 void mp__waiters_settle(mp__waiters *q);
+
+/* Who is to be woken once the lock is free; nobody if the queue is not lazy. */
+uint32_t mp__waiters_take_owed(mp__waiters *q);
+
+/* Without the lock: wakes what mp__waiters_take_owed() has returned. */
+void mp__waiters_wake(uint32_t owed);
 
 /* Without the lock: whether there is something to settle. */
 bool mp__waiters_unsettled(const mp__waiters *q);

@@ -10,7 +10,8 @@ static int kind; /* of the conditions of a test */
 static bool holds_lock(const char *step)
 {
     static const char *const without[] = {"condition.wait.released", "condition.wait.asleep",
-                                          "condition.wait.woken", "rlock.release.free"};
+                                          "condition.wait.woken", "condition.release.free",
+                                          "rlock.release.free"};
     for (size_t i = 0; i < sizeof without / sizeof *without; i++)
         if (strcmp(step, without[i]) == 0)
             return false;
@@ -101,7 +102,7 @@ static void until_there(pid_t victim)
 static bool has_left(const char *step)
 {
     return is_one_of(step, "condition.discharge.done", "condition.wait.left") ||
-           strncmp(step, "rlock.release.", 14) == 0;
+           strncmp(step, "rlock.release.", 14) == 0 || strcmp(step, "condition.release.free") == 0;
 }
 
 /* The one who has waited longest dies before or after it is notified. */
@@ -190,7 +191,8 @@ static int notify_two(void *arg)
 /* How many the victim has notified, that dies at the step the nth time in notify(n). */
 static int marked(int how, const char *step, int nth, int n)
 {
-    if (how == STEP_PASSED || strncmp(step, "rlock.release.", 14) == 0)
+    if (how == STEP_PASSED || strncmp(step, "rlock.release.", 14) == 0 ||
+        strcmp(step, "condition.release.free") == 0)
         return n;
     if (strcmp(step, "condition.notify.moved") == 0)
         return nth - 1;
@@ -218,6 +220,7 @@ static void test_notifier_dies(void **state)
         assert_int_equal(each_step("condition.notify.", 3, notifier_dies, NULL), 3);
     kind = OWN;
     assert_true(each_step("rlock.", 3, notifier_dies, NULL) > 2);
+    assert_int_equal(each_step("condition.release.", 3, notifier_dies, NULL), 1);
     assert_true(each_step("mutex.", 3, notifier_dies, NULL) > 4);
 }
 

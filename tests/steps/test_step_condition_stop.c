@@ -12,7 +12,8 @@ static bool holds_lock(const char *step)
 {
     return strcmp(step, "condition.wait.released") != 0 &&
            strcmp(step, "condition.wait.asleep") != 0 &&
-           strcmp(step, "condition.wait.woken") != 0 && strcmp(step, "rlock.release.free") != 0;
+           strcmp(step, "condition.wait.woken") != 0 &&
+           strcmp(step, "condition.release.free") != 0 && strcmp(step, "rlock.release.free") != 0;
 }
 
 static bool has_stopped_or_ended(pid_t pid)
@@ -151,6 +152,7 @@ static void test_notifier_stops(void **state)
         assert_int_equal(each_step("condition.notify.", 3, notifier_stops, NULL), 3);
     kind = OWN;
     assert_true(each_step("rlock.", 3, notifier_stops, NULL) > 2);
+    assert_int_equal(each_step("condition.release.", 3, notifier_stops, NULL), 1);
 }
 
 int main(void)
