@@ -58,6 +58,13 @@ static inline double brief(random_state *r)
     return random_below(r, 8) == 0 ? random_below(r, 20) * 1e-3 : random_below(r, 500) * 1e-6;
 }
 
+/* Holds what it has for a while, now and then, so that some die with it. */
+static inline void dwell(random_state *r)
+{
+    if (random_below(r, 4) == 0)
+        nap(brief(r));
+}
+
 /* Called with the lock, which acquire has returned `rc` for. It takes its time, now and then: so
  * that some die in it. */
 static inline int change(guarded *g, int rc)
@@ -126,6 +133,8 @@ static inline int use_plain(member *me, random_state *r)
     int rc = mp_semaphore_acquire(w->plain, brief(r));
     CHECK(rc == 0 || rc == MP_ETIMEDOUT);
     if (rc == 0)
+        dwell(r);
+    if (rc == 0)
         CHECK(mp_semaphore_release(w->plain, 1) == 0); /* MP_ESTATE: there are too many */
     mp__store_seq(&me->wants_permit, 0);
     return 0;
@@ -139,6 +148,8 @@ static inline int use_owned(random_state *r)
         CHECK(rc == 0 || rc == MP_ETIMEDOUT || rc == MP_EAGAIN);
         got += rc == 0;
     }
+    if (got > 0)
+        dwell(r);
     CHECK(got == 0 || mp_semaphore_release(w->owned, got) == 0);
     CHECK(mp_semaphore_release(w->owned, 1) == MP_EPERM);
     return 0;
