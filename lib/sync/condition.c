@@ -69,17 +69,19 @@ typedef struct stay {
     mp__deadline until;
 } stay;
 
-static bool is_notified(void *arg)
+/* Until the notifier has given the lock up, to acquire it would only be in its way. */
+static bool may_go_on(void *arg)
 {
     const stay *s = arg;
-    return mp__waiters_is_notified(s->mine);
+    return mp__waiters_is_notified(s->mine) &&
+           mp__robust_abandoned(mp__load_relaxed(&s->mutex->word));
 }
 
 /* Without the lock. Returns 0: notified, or there is something to pass on; MP_ETIMEDOUT,
  * MP_EINTR. */
 static int sleep_on(stay *s)
 {
-    if (mp__spin_until(is_notified, s))
+    if (mp__spin_until(may_go_on, s) || mp__waiters_is_notified(s->mine))
         return 0;
     for (;;) {
         if (mp__deadline_passed(s->until))

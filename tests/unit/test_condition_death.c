@@ -251,8 +251,9 @@ static void test_nobody_notifies(void **state)
 
 #define CROWD 6
 
-/* Some of a crowd are killed at any moment before and after a notify, while it cannot come back:
- * in the end exactly as many of the living have been woken as were notified. */
+/* Of a crowd of processes and threads some processes are killed at any moment before and after a
+ * notify, while they cannot come back: in the end exactly as many of the living have been woken as
+ * were notified. */
 static void test_exactly_as_many(void **state)
 {
     (void)state;
@@ -261,13 +262,13 @@ static void test_exactly_as_many(void **state)
         waiter w[CROWD];
         int dead[CROWD] = {0}, alive = CROWD, notified = 0, woken = 0;
         make((int)random_below(&s, KINDS));
-        start_processes(w, CROWD, MP_FOREVER);
+        start_waiters(w, CROWD, MP_FOREVER); /* two of them threads */
         acquire();
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 6; i++) {
             uint32_t victim = random_below(&s, CROWD);
             if (random_below(&s, 2) == 0)
                 notified += mp_condition_notify(c, 1 + (int)random_below(&s, 2));
-            if (dead[victim])
+            if (dead[victim] || w[victim].is_thread)
                 continue;
             kill(w[victim].pid, SIGKILL);
             dead[victim] = 1;
