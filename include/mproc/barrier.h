@@ -27,9 +27,9 @@
  *  @{ */
 
 /** A barrier. Its bytes are private; they are shared between processes and never copied. */
-typedef struct mp_barrier {
+typedef struct __attribute__((aligned(16))) mp_barrier {
     uint64_t opaque[32]; /**< Private, with room to grow. */
-} mp_barrier __attribute__((aligned(16)));
+} mp_barrier;
 
 /** Options of mp_barrier_create() and mp_barrier_init(). */
 typedef struct mp_barrier_options {

@@ -30,9 +30,9 @@
  *  @{ */
 
 /** A condition. Its bytes are private; they are shared between processes and never copied. */
-typedef struct mp_condition {
+typedef struct __attribute__((aligned(16))) mp_condition {
     uint64_t opaque[32]; /**< Private, with room to grow. */
-} mp_condition __attribute__((aligned(16)));
+} mp_condition;
 
 /** Options of mp_condition_create() and mp_condition_init(). */
 typedef struct mp_condition_options {

@@ -23,9 +23,9 @@
  *  @{ */
 
 /** An event. Its bytes are private; they are shared between processes and never copied. */
-typedef struct mp_event {
+typedef struct __attribute__((aligned(16))) mp_event {
     uint64_t opaque[4]; /**< Private, with room to grow. */
-} mp_event __attribute__((aligned(16)));
+} mp_event;
 
 /** Options of mp_event_create(). */
 typedef struct mp_event_options {

@@ -22,9 +22,9 @@
  *  @{ */
 
 /** A lock. Its bytes are private; they are shared between processes and never copied. */
-typedef struct mp_lock {
+typedef struct __attribute__((aligned(16))) mp_lock {
     uint64_t opaque[8]; /**< Private, with room to grow. */
-} mp_lock __attribute__((aligned(16)));
+} mp_lock;
 
 /** Options of mp_lock_create(). */
 typedef struct mp_lock_options {

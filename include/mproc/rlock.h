@@ -22,9 +22,9 @@
  *  @{ */
 
 /** A recursive lock. Its bytes are private; they are shared between processes and never copied. */
-typedef struct mp_rlock {
+typedef struct __attribute__((aligned(16))) mp_rlock {
     uint64_t opaque[8]; /**< Private, with room to grow. */
-} mp_rlock __attribute__((aligned(16)));
+} mp_rlock;
 
 /** Options of mp_rlock_create(). */
 typedef struct mp_rlock_options {

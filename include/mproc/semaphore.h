@@ -37,9 +37,9 @@
  *  @{ */
 
 /** A semaphore. Its bytes are private; they are shared between processes and never copied. */
-typedef struct mp_semaphore {
+typedef struct __attribute__((aligned(16))) mp_semaphore {
     uint64_t opaque[16]; /**< Private, with room to grow. */
-} mp_semaphore __attribute__((aligned(16)));
+} mp_semaphore;
 
 /** Options of mp_semaphore_create() and mp_semaphore_init(). */
 typedef struct mp_semaphore_options {

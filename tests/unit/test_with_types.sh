@@ -37,6 +37,11 @@ for compiler in "$CC -std=c11" "gcc -std=c11" "clang -std=c11" "$CXX -std=c++17"
             fail "$compiler takes a $wrong"
     done
     try "$compiler" $language "MP_WITH (NULL) { rc++; }" && fail "$compiler takes NULL"
+    # The alignment is the structure's: one of the typedef alone is lost in a C++ template's T.
+    for kind in mp_lock mp_rlock mp_condition mp_semaphore mp_event mp_barrier; do
+        try "$compiler" $language "rc += (int)sizeof(char[__alignof__(struct $kind) == 16 ? 1 : -1]);" ||
+            fail "$compiler loses the alignment of struct $kind"
+    done
 done
 rm -f "$TMPDIR/messages"
 
