@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/clock.h"
 
+#include <float.h>
 #include <limits.h>
 #include <mproc/error.h>
 #include <time.h>
@@ -16,7 +17,8 @@ int mp__deadline_in(double timeout, mp__deadline *out)
 {
     if (timeout != timeout)
         return MP_EINVAL;
-    *out = mp__deadline_after(timeout > 0 ? mp__now() : 0, timeout);
+    bool looks = timeout > 0 && timeout <= DBL_MAX; /* at the clock, which takes its time */
+    *out = mp__deadline_after(looks ? mp__now() : 0, timeout);
     return 0;
 }
 

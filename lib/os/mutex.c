@@ -33,6 +33,10 @@
 
 #define SPINS_MOST 256 /* pauses before the first sleep: longer than our critical sections */
 
+/* Between two looks. Each look takes the word's cache line from the owner, and every change of
+ * owner moves all that the lock guards; an owner who is left alone goes several times faster. */
+#define PAUSES 16
+
 #define NOT_YET 2 /* no result of mp__mutex_acquire(): neither 0 nor MP_OWNERDEAD, and no error */
 
 /* One try. Returns NOT_YET if it did not get the lock; *seen is the word then. */
@@ -55,8 +59,9 @@ static int take(mp__mutex *m, mp__thread *self, uint32_t *seen, uint32_t mark)
 static int spin(mp__mutex *m, mp__thread *self, uint32_t *seen)
 {
     uint32_t budget = mp__may_spin() ? mp__spin_budget(&self->locks) : 0;
-    for (uint32_t i = 0; i < budget; i++) {
-        mp__pause();
+    for (uint32_t i = 0; i < budget; i += PAUSES) {
+        for (uint32_t n = 0; n < PAUSES; n++)
+            mp__pause();
         if (mp__robust_abandoned(mp__load_relaxed(&m->word))) {
             int rc = take(m, self, seen, 0);
             if (rc != NOT_YET) {

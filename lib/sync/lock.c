@@ -102,12 +102,9 @@ static int acquire_slowly(lock_body *body, mp__thread *self, double timeout)
 {
     if (self->held >= MP__ROBUST_MOST)
         return mp__mutex_is_mine(&body->mutex) ? MP_EDEADLK : MP_EAGAIN;
-    int rc = mp__mutex_acquire(&body->mutex, MP__AT_ONCE, false);
-    if (rc != MP_ETIMEDOUT || timeout <= 0)
-        return rc;
     mp__deadline until;
     mp__deadline_in(timeout, &until);
-    return mp__mutex_acquire(&body->mutex, until, true);
+    return mp__mutex_acquire(&body->mutex, until, timeout > 0);
 }
 
 int mp_lock_acquire(mp_lock *lock, double timeout)

@@ -107,12 +107,9 @@ static int acquire_slowly(mp__rlock *body, mp__thread *self, double timeout)
         return acquire_once_more(body);
     if (self->held >= MP__ROBUST_MOST)
         return MP_EAGAIN;
-    int rc = mp__mutex_acquire(&body->mutex, MP__AT_ONCE, false);
-    if (rc == MP_ETIMEDOUT && timeout > 0) {
-        mp__deadline until;
-        mp__deadline_in(timeout, &until);
-        rc = mp__mutex_acquire(&body->mutex, until, true);
-    }
+    mp__deadline until;
+    mp__deadline_in(timeout, &until);
+    int rc = mp__mutex_acquire(&body->mutex, until, timeout > 0);
     if (rc >= 0) {
         MP_STEP("rlock.acquire.late");
         body->depth = 1;
