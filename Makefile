@@ -80,7 +80,7 @@ format: ## puts every source into the style of .clang-format
 
 clean: ## removes what was built
 	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs mproc.pc .flags .objects .prefix \
-	    asan ubsan san tsan gcc clang demo)
+	    asan ubsan san tsan steps steps-san models gcc clang demo)
 	@rmdir $(O) 2>/dev/null || true
 
 help: ## this list

@@ -2,7 +2,7 @@
 # The reference: HTML from the headers and the texts. A warning is an error.
 
 DOCS_INPUT := include $(wildcard README.md docs/from-python.md docs/examples.md docs/design.md \
-    docs/decisions.md CONTRIBUTING.md CHANGELOG.md)
+    docs/decisions.md docs/pains.md CONTRIBUTING.md CHANGELOG.md)
 
 .PHONY: docs
 docs: ## the manual as HTML, into $(O)/docs

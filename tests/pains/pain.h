@@ -25,16 +25,16 @@
 typedef struct desk {
     word ready, done;
 } desk;
-static desk *d;
+static desk *notes;
 
 static inline int desk_setup(void **state)
 {
     (void)state;
-    if (d == NULL)
-        d = common(sizeof *d);
-    if (d == NULL || mp_init() < 0)
+    if (notes == NULL)
+        notes = common(sizeof *notes);
+    if (notes == NULL || mp_init() < 0)
         return -1;
-    memset(d, 0, sizeof *d);
+    memset(notes, 0, sizeof *notes);
     return 0;
 }
 

@@ -108,6 +108,21 @@ def a3():
     return f"n_waiting {waiting}, broken {broken}; the next wait(): {within(3, barrier.wait)}"
 
 
+def take_one(queue, taken):
+    queue.get()
+    taken.set()
+    signal.pause()
+
+
+def a6():
+    queue, taken = mp.JoinableQueue(), mp.Event()
+    queue.put(1)
+    child = forked(take_one, queue, taken)
+    taken.wait()
+    kill(child)
+    return f"join() of a queue whose item died with a worker: {within(3, queue.join)}"
+
+
 def in_new_python(code):
     """Runs code in an unrelated interpreter; what it wrote to standard error."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -6,8 +6,8 @@ failed=0
 
 # compiles COMPILER VALUE: whether a shared signed byte may start as VALUE, with warnings as errors.
 compiles() {
-    printf '#include <mproc.h>\nvoid f(void);\nvoid f(void)\n{\nmp_shared_free(MP_VALUE(signed char, %s));\n}\n' \
-        "$2" | $1 -Werror -I"$SRC/include" -fsyntax-only - >/dev/null 2>&1
+    printf '#include <mproc.h>\nint f(void);\nint f(void)\n{\nreturn *MP_VALUE(signed char, %s);\n}\n' "$2" |
+        $1 -Werror -I"$SRC/include" -fsyntax-only - >/dev/null 2>&1
 }
 
 for compiler in "${CC:-cc} -x c" "gcc -x c" "clang -x c" "g++ -x c++" "clang++ -x c++"; do
@@ -15,5 +15,6 @@ for compiler in "${CC:-cc} -x c" "gcc -x c" "clang -x c" "g++ -x c++" "clang++ -
     compiles "$compiler" 44 || { echo "$compiler refuses 44"; failed=1; }
     compiles "$compiler" 300 && { echo "$compiler takes 300"; failed=1; }
 done
-[ "$failed" = 0 ] && printf 'pain\tE11\tthe compiler tells: MP_VALUE(signed char, 300) is a warning, in C++ an error\n'
+[ "$failed" = 0 ] &&
+    printf 'pain\tE11\tMP_VALUE(signed char, 300): a warning of the compiler, in C++ an error\n'
 exit "$failed"

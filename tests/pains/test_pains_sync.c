@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The pains of Python's synchronisation objects (A1-A3, F1-F4), none of which this library has. */
+/* The pains of Python's synchronisation objects (A1-A3, A6, F1-F4), which this library has not. */
 #include "pains/pain.h"
 
 #include <linux/audit.h>
@@ -15,7 +15,7 @@
     static int hold_##object(void *arg)                                                            \
     {                                                                                              \
         CHECK(mp_##object##_acquire(arg, MP_FOREVER) == 0);                                        \
-        signal_word(&d->ready);                                                                    \
+        signal_word(&notes->ready);                                                                \
         pause();                                                                                   \
         return 1;                                                                                  \
     }
@@ -27,9 +27,9 @@ HOLDER(condition)
 
 static void kill_holder(int (*hold)(void *), void *object)
 {
-    uint32_t ready = mp__load_acquire(&d->ready);
+    uint32_t ready = mp__load_acquire(&notes->ready);
     pid_t pid = child_start(hold, object);
-    assert_true(await(&d->ready, ready + 1));
+    assert_true(await(&notes->ready, ready + 1));
     assert_int_equal(child_kill(pid), -SIGKILL);
 }
 
@@ -68,18 +68,18 @@ static void a1_what_a_dead_process_held_passes_on(void **state)
 static int wait_on(void *arg)
 {
     CHECK(mp_condition_acquire(arg, MP_FOREVER) >= 0);
-    signal_word(&d->ready); /* who has the lock after us comes when we wait */
+    signal_word(&notes->ready); /* who has the lock after us comes when we wait */
     int rc = mp_condition_wait(arg, MP_FOREVER);
     CHECK(mp_condition_release(arg) == 0);
-    signal_word(&d->done);
+    signal_word(&notes->done);
     return rc;
 }
 
 static pid_t waiter(mp_condition *condition)
 {
-    uint32_t ready = mp__load_acquire(&d->ready);
+    uint32_t ready = mp__load_acquire(&notes->ready);
     pid_t pid = child_start(wait_on, condition);
-    assert_true(await(&d->ready, ready + 1));
+    assert_true(await(&notes->ready, ready + 1));
     assert_int_equal(mp_condition_acquire(condition, LONG), 0);
     assert_int_equal(mp_condition_release(condition), 0);
     until_asleep(pid);
@@ -114,7 +114,7 @@ static void a2_notify_waits_for_nobody(void **state)
     int status;
     assert_int_equal(waitpid(stopped, &status, WUNTRACED), stopped);
     assert_int_equal(notify(condition, 1), 1);
-    assert_int_equal(mp__load_acquire(&d->done), 1);
+    assert_int_equal(mp__load_acquire(&notes->done), 1);
     kill(stopped, SIGCONT);
     assert_int_equal(child_end(stopped), 0);
     ours("A2", "notify returns at once: 0 woken if the only waiter is dead, the next one woken if "
@@ -144,11 +144,47 @@ static void a3_a_dead_party_breaks_the_barrier(void **state)
     mp_barrier_free(barrier);
 }
 
+#define TASKS 3
+
+/* Does its share of the work, or dies with it. */
+static int work(void *arg)
+{
+    mp_semaphore *tasks = arg;
+    CHECK(mp_semaphore_acquire(tasks, LONG) == 0);
+    signal_word(&notes->ready);
+    if (!await(&notes->done, 1))
+        return 1;
+    return mp_semaphore_release(tasks, 1);
+}
+
+/* As far as synchronisation goes: who does a task holds an owned permit meanwhile, and who waits for
+ * all tasks takes all permits. */
+static void a6_waiting_for_all_tasks_outlives_a_worker(void **state)
+{
+    (void)state;
+    mp_semaphore *tasks;
+    assert_int_equal(mp_semaphore_new(&tasks, TASKS, .owned = MP_YES), 0);
+    pid_t pid[TASKS];
+    for (int i = 0; i < TASKS; i++)
+        pid[i] = child_start(work, tasks);
+    assert_true(await(&notes->ready, TASKS));
+    assert_int_equal(mp_semaphore_acquire(tasks, 0), MP_ETIMEDOUT);
+    assert_int_equal(child_kill(pid[0]), -SIGKILL);
+    signal_word(&notes->done);
+    for (int i = 0; i < TASKS; i++)
+        assert_int_equal(mp_semaphore_acquire(tasks, LONG), 0);
+    for (int i = 1; i < TASKS; i++)
+        assert_int_equal(child_end(pid[i]), 0);
+    ours("A6", "waiting for all tasks by owned permits goes on when a worker dies");
+    assert_int_equal(mp_semaphore_release(tasks, TASKS), 0);
+    mp_semaphore_free(tasks);
+}
+
 #define WAITERS 6
 
 static int await_event(void *arg)
 {
-    signal_word(&d->ready);
+    signal_word(&notes->ready);
     return mp_event_wait(arg, LONG);
 }
 
@@ -162,7 +198,7 @@ static void f1_set_and_clear_lose_nobody(void **state)
         pid_t pid[WAITERS];
         for (int i = 0; i < WAITERS; i++)
             pid[i] = child_start(await_event, event);
-        assert_true(await(&d->ready, (uint32_t)(round * WAITERS)));
+        assert_true(await(&notes->ready, (uint32_t)(round * WAITERS)));
         for (int i = 0; i < WAITERS; i++)
             until_asleep(pid[i]);
         assert_int_equal(mp_event_set(event), 0);
@@ -222,9 +258,9 @@ static int wait_in_vain(void *arg)
     CHECK(mp_condition_new(&condition) == 0 && mp_barrier_new(&barrier, 2) == 0);
     CHECK(mp_queue_new(&queue) == 0);
     pid_t pid = child_start(hold_lock, lock);
-    CHECK(await(&d->ready, 1));
+    CHECK(await(&notes->ready, 1));
     pid_t other = child_start(hold_semaphore, owned);
-    CHECK(await(&d->ready, 2));
+    CHECK(await(&notes->ready, 2));
     CHECK(forbid_wall_clock() == 0);
     CHECK(mp_lock_acquire(lock, 0.15) == MP_ETIMEDOUT);
     CHECK(mp_semaphore_acquire(plain, 0.15) == MP_ETIMEDOUT);
@@ -282,6 +318,7 @@ int main(void)
         cmocka_unit_test_setup(a1_what_a_dead_process_held_passes_on, desk_setup),
         cmocka_unit_test_setup(a2_notify_waits_for_nobody, desk_setup),
         cmocka_unit_test_setup(a3_a_dead_party_breaks_the_barrier, desk_setup),
+        cmocka_unit_test_setup(a6_waiting_for_all_tasks_outlives_a_worker, desk_setup),
         cmocka_unit_test_setup(f1_set_and_clear_lose_nobody, desk_setup),
         cmocka_unit_test_setup(f2_waits_do_not_follow_the_wall_clock, desk_setup),
         cmocka_unit_test_setup(f3_a_barrier_for_nobody_is_refused, desk_setup),
