@@ -55,7 +55,7 @@ def a1():
         held.wait()
         kill(child)
         outcome.append(lock.acquire(timeout=1))
-    return f"acquire(timeout=1) after the holder was killed: {outcome}"
+    return f"acquire(timeout=1) after the holder was killed: `{outcome}`"
 
 
 def wait_on(condition, ready):
@@ -231,7 +231,7 @@ def e8():
     got = [shared[i] for i in range(3)]
     shared.shm.close()
     shared.shm.unlink()
-    return f"{values} come back as {got}"
+    return f"`{values}` come back as `{got}`"
 
 
 def e9():

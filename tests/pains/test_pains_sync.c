@@ -157,8 +157,8 @@ static int work(void *arg)
     return mp_semaphore_release(tasks, 1);
 }
 
-/* As far as synchronisation goes: who does a task holds an owned permit meanwhile, and who waits for
- * all tasks takes all permits. */
+/* As far as synchronisation goes: who does a task holds an owned permit meanwhile, and who waits
+ * for all tasks takes all permits. */
 static void a6_waiting_for_all_tasks_outlives_a_worker(void **state)
 {
     (void)state;
