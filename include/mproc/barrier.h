@@ -35,7 +35,9 @@ typedef struct __attribute__((aligned(16))) mp_barrier {
 typedef struct mp_barrier_options {
     size_t size;           /**< sizeof(mp_barrier_options); mp_barrier_new() sets it. */
     int (*action)(void *); /**< Called in the last to arrive, before anyone goes on; a result < 0
-                                breaks the barrier. It must be the same code in every process. */
+                                breaks the barrier, for its caller, too. The others' deadlines run
+                                on meanwhile: one that passes breaks the barrier. It must be the
+                                same code in every process. */
     void *action_arg;      /**< Its argument. */
     double timeout;        /**< For waits with #MP_DEFAULT_TIMEOUT, in seconds; not given: none. */
 } mp_barrier_options;
@@ -48,7 +50,7 @@ MP_BEGIN_DECLS
  * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: Barrier().
  *
  * @param[out] out the new barrier, NULL on failure; owed to mp_barrier_free() by one process
- * @param parties how many must arrive, at least 1
+ * @param parties how many must arrive, at least 1; above 2 they take 16 bytes of shared memory each
  * @param options see #mp_barrier_options, or NULL
  * @return 0; #MP_EINVAL: out is NULL, parties < 1, a NaN or negative timeout, an action_arg without
  *         action, unknown options; #MP_ENOMEM; or a code of mp_init()
@@ -59,12 +61,14 @@ MP_API int mp_barrier_create(mp_barrier **out, int parties, const mp_barrier_opt
 #define mp_barrier_new(...) MP_I_NEW2(mp_barrier, __VA_ARGS__)
 
 /** Frees a barrier of mp_barrier_create(), for all processes: nobody may use it any more.
- *  Thread-safe; not async-signal-safe.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param barrier a barrier, or NULL */
 MP_API void mp_barrier_free(mp_barrier *barrier);
 
 /**
  * Makes a barrier inside a structure of the program's that lies in shared memory.
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork().
  *
  * @param barrier where it shall be, aligned to 16 bytes; not a barrier in use
  * @param parties as in mp_barrier_create()
@@ -74,6 +78,7 @@ MP_API void mp_barrier_free(mp_barrier *barrier);
 MP_API int mp_barrier_init(mp_barrier *barrier, int parties, const mp_barrier_options *options);
 
 /** Ends a barrier of mp_barrier_init(). Nobody may use it any more; later calls are #MP_EINVAL.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param barrier a barrier
  *  @return 0; #MP_EINVAL: NULL, or no barrier */
 MP_API int mp_barrier_fini(mp_barrier *barrier);
@@ -114,17 +119,18 @@ MP_API int mp_barrier_abort(mp_barrier *barrier);
  */
 MP_API int mp_barrier_reset(mp_barrier *barrier);
 
-/** How many must arrive. Thread-safe. Python: parties.
+/** How many must arrive. Thread-safe; not async-signal-safe. Python: parties.
  *  @param barrier a barrier
  *  @return the number; #MP_EINVAL: no barrier */
 MP_API int mp_barrier_parties(const mp_barrier *barrier);
 
-/** How many have arrived and wait; may be stale at once. Thread-safe. Python: n_waiting.
+/** How many have arrived and wait; may be stale at once. Thread-safe; not async-signal-safe.
+ *  Python: n_waiting.
  *  @param barrier a barrier
  *  @return the number; #MP_EINVAL: no barrier */
 MP_API int mp_barrier_waiting(const mp_barrier *barrier);
 
-/** Whether it is broken. Thread-safe. Python: broken.
+/** Whether it is broken. Thread-safe; not async-signal-safe. Python: broken.
  *  @param barrier a barrier
  *  @return true if broken; false for what is no barrier */
 MP_API bool mp_barrier_broken(const mp_barrier *barrier);

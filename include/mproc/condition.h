@@ -25,8 +25,9 @@
  *  **Deaths and stops.** No notify waits for anybody it wakes: a stopped (SIGSTOP) or dead waiter
  *  blocks nobody. A waiter that dies is counted out. If it was notified and dies before it has
  *  the lock back, its notify passes on to another of those who waited (at once if somebody
- *  notifies, else within 100 ms). If a process dies holding the lock, the next who gets it, also
- *  a waiter that takes it back, is told by #MP_OWNERDEAD; the condition itself stays whole.
+ *  notifies, else within 100 ms). If a process dies holding the lock, or only the thread that
+ *  holds it ends, the next who gets it, also a waiter that takes it back, is told by
+ *  #MP_OWNERDEAD; the condition itself stays whole.
  *  @{ */
 
 /** A condition. Its bytes are private; they are shared between processes and never copied. */
@@ -60,7 +61,8 @@ MP_API int mp_condition_create(mp_condition **out, const mp_condition_options *o
 
 /** Frees a condition of mp_condition_create(), for all processes: nobody may use it any more. A
  *  lock that was given to it lives on; if another thread than the caller holds its own, its memory
- *  is given up, not reused. Thread-safe; not async-signal-safe.
+ *  is given up, not reused.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param condition a condition, or NULL */
 MP_API void mp_condition_free(mp_condition *condition);
 
@@ -77,6 +79,7 @@ MP_API int mp_condition_init(mp_condition *condition, const mp_condition_options
 
 /** Ends a condition of mp_condition_init(). Nobody may use it any more; later calls are #MP_EINVAL.
  *  Its memory must stay as it is while another thread holds its own lock.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param condition a condition
  *  @return 0; #MP_EINVAL: NULL, or no condition */
 MP_API int mp_condition_fini(mp_condition *condition);

@@ -49,7 +49,8 @@ MP_API int mp_event_create(mp_event **out, const mp_event_options *options);
 #define mp_event_new(...) MP_I_NEW(mp_event, __VA_ARGS__)
 
 /** Frees an event of mp_event_create(), for all processes: nobody may use it any more, and whoever
- *  has set it must have returned from that. Thread-safe; not async-signal-safe.
+ *  has set it must have returned from that.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param event an event, or NULL */
 MP_API void mp_event_free(mp_event *event);
 
@@ -64,6 +65,7 @@ MP_API void mp_event_free(mp_event *event);
 MP_API int mp_event_init(mp_event *event);
 
 /** Ends an event of mp_event_init(). Nobody may use it any more; later calls are #MP_EINVAL.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param event an event
  *  @return 0; #MP_EINVAL: NULL, or no event */
 MP_API int mp_event_fini(mp_event *event);
@@ -89,8 +91,8 @@ MP_API int mp_event_set(mp_event *event);
  */
 MP_API int mp_event_clear(mp_event *event);
 
-/** Whether the event is set; may be stale at once. Thread-safe, async-signal-safe.
- *  Python: is_set().
+/** Whether the event is set; may be stale at once. Thread-safe, async-signal-safe; usable
+ *  after a plain fork(). Python: is_set().
  *  @param event an event
  *  @return true if set; false for what is no event */
 MP_API bool mp_event_is_set(const mp_event *event);

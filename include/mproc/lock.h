@@ -49,7 +49,7 @@ MP_API int mp_lock_create(mp_lock **out, const mp_lock_options *options);
 
 /** Frees a lock of mp_lock_create(), for all processes, also while it is held: nobody may use it
  *  any more. If another thread than the caller holds it, its memory is given up, not reused.
- *  Thread-safe; not async-signal-safe.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param lock a lock, or NULL */
 MP_API void mp_lock_free(mp_lock *lock);
 
@@ -65,6 +65,7 @@ MP_API int mp_lock_init(mp_lock *lock);
 
 /** Ends a lock of mp_lock_init(). Nobody may use it any more; later calls are #MP_EINVAL. Its
  *  memory must stay as it is while another thread holds it.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param lock a lock
  *  @return 0; #MP_EINVAL: NULL, or no lock */
 MP_API int mp_lock_fini(mp_lock *lock);

@@ -49,7 +49,7 @@ MP_API int mp_rlock_create(mp_rlock **out, const mp_rlock_options *options);
 
 /** Frees a lock of mp_rlock_create(), for all processes, also while it is held: nobody may use it
  *  any more. If another thread than the caller holds it, its memory is given up, not reused.
- *  Thread-safe; not async-signal-safe.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param lock a lock, or NULL */
 MP_API void mp_rlock_free(mp_rlock *lock);
 
@@ -65,6 +65,7 @@ MP_API int mp_rlock_init(mp_rlock *lock);
 
 /** Ends a lock of mp_rlock_init(). Nobody may use it any more; later calls are #MP_EINVAL. Its
  *  memory must stay as it is while another thread holds it.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param lock a lock
  *  @return 0; #MP_EINVAL: NULL, or no lock */
 MP_API int mp_rlock_fini(mp_rlock *lock);
@@ -93,7 +94,8 @@ MP_API int mp_rlock_acquire(mp_rlock *lock, double timeout);
  */
 MP_API int mp_rlock_release(mp_rlock *lock);
 
-/** How often the calling thread holds the lock. Thread-safe. Python: _semlock._count().
+/** How often the calling thread holds the lock. Thread-safe; not async-signal-safe; usable after a
+ *  plain fork(), then 0. Python: _semlock._count().
  *  @param lock a lock
  *  @return the depth, 0 if the thread does not hold it; #MP_EINVAL: no lock */
 MP_API int mp_rlock_depth(const mp_rlock *lock);

@@ -70,7 +70,7 @@ MP_API int mp_semaphore_create(mp_semaphore **out, int value, const mp_semaphore
 
 /** Frees a semaphore of mp_semaphore_create(), for all processes: nobody may use it any more.
  *  Who has acquired what a plain semaphore's release gave out may do it at once.
- *  Thread-safe; not async-signal-safe.
+ *  Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param semaphore a semaphore, or NULL */
 MP_API void mp_semaphore_free(mp_semaphore *semaphore);
 
@@ -88,7 +88,7 @@ MP_API int mp_semaphore_init(mp_semaphore *semaphore, int value,
                              const mp_semaphore_options *options);
 
 /** Ends a semaphore of mp_semaphore_init(). Nobody may use it any more; later calls are
- *  #MP_EINVAL.
+ *  #MP_EINVAL. Thread-safe; not async-signal-safe; usable after a plain fork().
  *  @param semaphore a semaphore
  *  @return 0; #MP_EINVAL: NULL, or no semaphore */
 MP_API int mp_semaphore_fini(mp_semaphore *semaphore);
@@ -119,7 +119,8 @@ MP_API int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout);
 MP_API int mp_semaphore_release(mp_semaphore *semaphore, int n);
 
 /** How many permits are free; may be stale at once. Of an owned semaphore, those that dead
- *  processes held are. Thread-safe. Python: get_value().
+ *  processes held are. Thread-safe; not async-signal-safe; usable after a plain fork().
+ *  Python: get_value().
  *  @param semaphore a semaphore
  *  @return the number; #MP_EINVAL: no semaphore */
 MP_API int mp_semaphore_value(const mp_semaphore *semaphore);
