@@ -22,7 +22,7 @@ void *mp__block_alloc(size_t size, size_t alignment, const void *caller);
 /* The same, zeroed. */
 void *mp__block_calloc(size_t size, size_t alignment, const void *caller);
 
-/* Notes why a call failed; returns NULL. */
+/* Notes why a call failed, or 0: it did not; returns NULL. */
 void *mp__block_fail(int code);
 
 /* How many bytes the user may use of the block in use that begins at p; 0 if there is none. */

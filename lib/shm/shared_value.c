@@ -89,5 +89,6 @@ void *mp_array_at(const void *array, size_t size, ssize_t index)
     /* A size that is not the elements' must not lead out of the block. */
     if (index < 0 || index >= count || size > (usable - sizeof(trailer)) / ((size_t)index + 1))
         return mp__block_fail(MP_EINVAL);
+    mp__block_fail(0);
     return (char *)(uintptr_t)array + (size_t)index * size;
 }

@@ -144,6 +144,21 @@ static void test_arrays(void **state)
         }
 }
 
+/* The error is the last call's, whether that failed or not. */
+static void test_elements(void **state)
+{
+    (void)state;
+    int *a = MP_ARRAY(int, 3);
+    for (int round = 0; round < 2; round++) {
+        assert_null(MP_AT(a, 3));
+        assert_int_equal(mp_shared_error(), MP_EINVAL);
+        assert_ptr_equal(MP_AT(a, -3), a);
+        assert_int_equal(mp_shared_error(), 0);
+    }
+    mp_shared_free(a);
+    assert_null(MP_AT(a, 0));
+}
+
 /* A block that is handed out again is no array, whatever stood in it. */
 static void test_no_array(void **state)
 {
@@ -231,7 +246,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_values),   TEST(test_atomic),   TEST(test_alignment), TEST(test_arrays),
-        TEST(test_no_array), TEST(test_refusals), TEST(test_with_lock),
+        TEST(test_elements), TEST(test_no_array), TEST(test_refusals),  TEST(test_with_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
