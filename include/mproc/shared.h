@@ -35,7 +35,8 @@
  *  shared memory, fail with #MP_EINVAL. At the limit allocating is #MP_ENOMEM, and succeeds again
  *  when enough was freed. Blocks up to 32 KiB come out of spans of 64 KiB to 512 KiB for one size
  *  each, larger ones are whole multiples of 64 KiB: so a limit of a few MiB serves many sizes of
- *  small blocks or a few large ones. Where the address space or the file size is limited (`ulimit
+ *  small blocks or a few large ones. Where there is no room for a span any more, but 64 KiB are, a
+ *  block takes these. Where the address space or the file size is limited (`ulimit
  *  -v`, `-f`) the limit may be less; mp_shared_stats() tells what it is.
  *
  *  **Memory goes back** to the system when blocks are freed, but for a reserve of up to 8 MiB, for
@@ -179,7 +180,7 @@ typedef struct mp_shared_usage {
     size_t peak;      /**< the most that `reserved` has been: at least the most that `in_use` was */
     size_t limit;     /**< the most that `reserved` may become */
     size_t committed; /**< bytes of memory that the system has given, administration included */
-    size_t large_blocks; /**< blocks over 32 KiB in use */
+    size_t large_blocks; /**< blocks in use that come out of no span: all over 32 KiB */
     size_t large_bytes;  /**< bytes of these */
     struct {
         size_t block_size;        /**< bytes of a block of this class */

@@ -44,7 +44,11 @@ static void *take(mp__arena *a, size_t size, size_t alignment, size_t *whole)
     }
     unsigned class = class_for(size, alignment);
     *whole = mp__span_block_size(class);
-    return mp__span_alloc(a, class);
+    void *p = mp__span_alloc(a, class);
+    if (p != NULL || mp__span_chunks(class) == 1)
+        return p;
+    *whole = MP__CHUNK_SIZE; /* there may be free chunks, but not so many in a row */
+    return mp__run_alloc(a, MP__CHUNK_SIZE);
 }
 
 void *mp__block_alloc(size_t size, size_t alignment, const void *caller)

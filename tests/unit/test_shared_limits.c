@@ -69,6 +69,46 @@ static void test_limits(void **state)
         assert_int_equal(run(with_limit, &limit[i]), 0);
 }
 
+/* Half of the memory is free, and no two chunks in a row are. */
+static int in_pieces(void *arg)
+{
+    (void)arg;
+    enum { CHUNKS = 64 };
+    char *chunk[CHUNKS], *block[CHUNKS];
+    CHECK(configure(CHUNKS * 64 * KIB) == 0);
+    for (int i = 0; i < CHUNKS; i++)
+        CHECK((chunk[i] = mp_shared_alloc(64 * KIB)) != NULL);
+    for (int i = 0; i < CHUNKS; i += 2)
+        mp_shared_free(chunk[i]);
+    for (size_t size = 16; size <= 64 * KIB; size = size * 5 / 4 + 16) {
+        CHECK((block[0] = mp_shared_value(NULL, size, 16)) != NULL);
+        CHECK((block[2] = (char *)MP_ARRAY(char, size - 16)) != NULL);
+        CHECK(mp_array_length(block[2]) == (ssize_t)size - 16);
+        CHECK(mp_array_length(block[0]) == MP_EINVAL);
+        mp_shared_free(block[0]);
+        mp_shared_free(block[2]);
+        CHECK(mp_shared_error() == 0);
+    }
+    for (int i = 0; i < CHUNKS; i += 2) {
+        CHECK((block[i] = mp_shared_alloc(20000)) != NULL);
+        memset(block[i], i, 20000);
+    }
+    CHECK(mp_shared_alloc(20000) == NULL && mp_shared_error() == MP_ENOMEM);
+    CHECK(mp_shared_check(NULL) == 0);
+    for (int i = 0; i < CHUNKS; i++) {
+        CHECK(i % 2 == 1 || block[i][19999] == (char)i);
+        mp_shared_free(i % 2 == 1 ? chunk[i] : block[i]);
+    }
+    CHECK(bytes_in_use() == 0);
+    return mp_shared_check(NULL);
+}
+
+static void test_in_pieces(void **state)
+{
+    (void)state;
+    assert_int_equal(run(in_pieces, NULL), 0);
+}
+
 static int refused(void *arg)
 {
     (void)arg;
@@ -297,10 +337,11 @@ static void test_not_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_configure),
-        cmocka_unit_test(test_environment), cmocka_unit_test(test_program_wins),
-        cmocka_unit_test(test_leaks),       cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_report),      cmocka_unit_test(test_not_asked),
+        cmocka_unit_test(test_limits),       cmocka_unit_test(test_in_pieces),
+        cmocka_unit_test(test_configure),    cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_program_wins), cmocka_unit_test(test_leaks),
+        cmocka_unit_test(test_silence),      cmocka_unit_test(test_report),
+        cmocka_unit_test(test_not_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
