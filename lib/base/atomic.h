@@ -44,6 +44,13 @@
 
 #define mp__fence_seq() atomic_thread_fence(memory_order_seq_cst)
 
+/* The same behind a read-modify-write of this thread, which on x86 is one already. */
+#if defined(__x86_64__) || defined(__i386__)
+#define mp__fence_after_change() atomic_signal_fence(memory_order_seq_cst)
+#else
+#define mp__fence_after_change() mp__fence_seq()
+#endif
+
 /* Orders for the kernel's eyes only: it reads a dead thread's memory after its last instruction, so
  * program order is all that counts. */
 #define mp__fence_compiler() atomic_signal_fence(memory_order_seq_cst)

@@ -218,8 +218,11 @@ void *mp__run_alloc(mp__arena *a, size_t size)
     uint32_t count = (uint32_t)(mp__align_up(size, MP__CHUNK_SIZE) / MP__CHUNK_SIZE);
     mp__claim claim;
     int rc = claim_run(a, count, &claim);
-    if (rc < 0 && mp__retire_all(a))
+    if (rc < 0) {
+        mp__retire_all(a);
         rc = claim_run(a, count, &claim);
+        mp__retire_done(a);
+    }
     if (rc < 0)
         return NULL;
     MP_STEP("shared.alloc.run_published");

@@ -14,7 +14,11 @@
  * reserve, one process at a time, under `trim_lock`, takes free chunks out of the table as a marked
  * run that `trimming` names, discards their pages without the table's lock, and makes them free. If
  * it dies the next one to trim discards them again; who frees memory trims when `trimming` is set,
- * but does what is left to do only once it has `trim_lock`, so a living one is not disturbed.
+ * but does what is left to do only once it has `trim_lock`, so a living one is not disturbed. Who
+ * finds it held leaves its own to the holder, who looks again when it has given it up.
+ *
+ * No room. What is being discarded, or empty and not yet retired, is room, too: so one who found
+ * none tries again while it holds `trim_lock`, before it believes it.
  *
  * Looking whether a span is empty, or current, before that, are hints. A span that became empty
  * while it was current is looked at again when its shard goes to another, and at each trim.
@@ -92,6 +96,9 @@ static bool retire(mp__arena *a, uint32_t number)
 
 void mp__retire_span(mp__arena *a, uint32_t number, unsigned class)
 {
+    /* We have cleared a bit, or exchanged what is current: of two who do that at once the later one
+     * sees both. */
+    mp__fence_after_change();
     if (mp__span_is_current(a, number, class) || !is_empty(&a->spans[number]))
         return;
     bool gone = false;
@@ -195,41 +202,48 @@ static void retire_current(mp__arena *a)
     mp__chunk_unlock(a);
 }
 
-static void trim_to(mp__arena *a, uint32_t least)
+/* Returns whether there was anything to discard. */
+static bool trim_to(mp__arena *a, uint32_t least)
 {
-    for (;;) {
+    for (bool any = false;; any = true) {
         uint32_t first, count;
         mp__chunk_lock(a);
         count = pick(a, least, &first);
         mp__chunk_unlock(a);
         if (count == 0)
-            return;
+            return any;
         discard(a, first, count);
     }
 }
 
 void mp__retire_trim(mp__arena *a)
 {
-    if (mp__load_relaxed(&a->retained) <= RESERVE_MOST && mp__load_relaxed(&a->trimming) == 0)
-        return;
-    if (mp__mutex_acquire(&a->trim_lock, MP__AT_ONCE, false) < 0)
-        return; /* somebody is at it */
-    finish(a);
-    retire_current(a);
-    trim_to(a, RESERVE_LEAST);
-    mp__mutex_unlock(&a->trim_lock);
+    /* Again, for whoever came while we held the lock has left it to us. */
+    for (bool any = true; any;) {
+        if (mp__load_relaxed(&a->retained) <= RESERVE_MOST && mp__load_relaxed(&a->trimming) == 0)
+            return;
+        if (mp__mutex_acquire(&a->trim_lock, MP__AT_ONCE, false) < 0)
+            return; /* somebody is at it */
+        finish(a);
+        retire_current(a);
+        any = trim_to(a, RESERVE_LEAST);
+        mp__mutex_unlock(&a->trim_lock);
+    }
 }
 
-bool mp__retire_all(mp__arena *a)
+void mp__retire_all(mp__arena *a)
 {
-    bool helped = mp__load_relaxed(&a->trimming) != 0;
     mp__mutex_lock(&a->trim_lock); /* what is being discarded comes back */
     finish(a);
     mp__chunk_lock(a);
     for (uint32_t n = 0; n < mp__load_relaxed(&a->spans_top); n++)
         if (mp__load_relaxed(&a->classes[n]) != 0)
-            helped = retire(a, n) || helped;
+            retire(a, n);
     mp__chunk_unlock(a);
+}
+
+void mp__retire_done(mp__arena *a)
+{
     mp__mutex_unlock(&a->trim_lock);
-    return helped;
+    mp__retire_trim(a); /* what others have left to us meanwhile */
 }

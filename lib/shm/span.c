@@ -294,7 +294,7 @@ static void *back_block(mp__span *span, int64_t block)
 void *mp__span_alloc(mp__arena *a, unsigned class)
 {
     _Atomic uint64_t *current = &a->current[my_shard(a, class)][class];
-    uint64_t hint = mp__load_acquire(current); /* pairs with the store below */
+    uint64_t hint = mp__load_acquire(current); /* pairs with the exchange below */
     mp__span *span = &a->spans[(uint32_t)hint];
     MP_STEP("shared.alloc.current_read");
     if (__builtin_expect(hint != 0, 1)) {
@@ -305,12 +305,15 @@ void *mp__span_alloc(mp__arena *a, unsigned class)
             clear(span, (size_t)block);
     }
     int64_t block = take_anywhere(a, class, &span);
-    if (block < 0 && mp__retire_all(a))
+    if (block < 0) {
+        mp__retire_all(a);
         block = take_anywhere(a, class, &span);
+        mp__retire_done(a);
+    }
     if (block < 0)
         return NULL;
     uint64_t number = (uint64_t)(span - a->spans);
-    mp__store_release(current, number | (uint64_t)span->generation << 32);
+    mp__exchange_seq(current, number | (uint64_t)span->generation << 32);
     MP_STEP("shared.alloc.current_set");
     if (hint != 0 && (uint32_t)hint != number)
         mp__retire_span(a, (uint32_t)hint,

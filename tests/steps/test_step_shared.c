@@ -251,12 +251,85 @@ static void test_sleep_through(void **state)
     assert_int_equal(child_end(child_start(sleep_through, &(bool){true})), 0);
 }
 
+/* One that trims, or looks for room, stops at each of these; what others free or give back
+ * meanwhile is neither forgotten nor out of reach. */
+#define RELEASED "mutex.release.woken"
+
+static int alloc_and_free(void *arg)
+{
+    void *p = mp_shared_alloc(*(size_t *)arg);
+    CHECK(p != NULL);
+    mp_shared_free(p);
+    return 0;
+}
+
+static bool locks_table(pid_t pid)
+{
+    return (mp__load_seq(&mp__arena_get()->lock.word) & MP__TID_MASK) == (uint32_t)pid;
+}
+
+/* Both free 12 MiB; who comes second leaves the trimming to the first. */
+static int free_beside(void *arg)
+{
+    int nth = *(int *)arg;
+    size_t size = 12 * MIB;
+    mp_arena_options few = {.size = sizeof few, .limit = 32 * MIB};
+    pid_t first;
+    CHECK(mp_arena_configure(&few) == 0 && mp_init() == 0);
+    void *p = mp_shared_alloc(size);
+    CHECK(p != NULL);
+    int how = stop_at(RELEASED, nth, alloc_and_free, &size, &first);
+    CHECK(how != STEP_FAILED);
+    if (how == STEP_REACHED && locks_table(first))
+        return child_kill(first) == -SIGKILL ? REACHED : 1;
+    mp_shared_free(p);
+    if (how == STEP_REACHED)
+        CHECK(step_go_on(first) == 0);
+    CHECK(mp__load_seq(&mp__arena_get()->retained) <= 8 * MIB / MP__CHUNK_PAGE);
+    return how == STEP_REACHED ? REACHED : 0;
+}
+
+/* Room for one of 12 MiB, which is being discarded; that is over between the look and the next. */
+static int alloc_beside(void *arg)
+{
+    int nth = *(int *)arg;
+    size_t size = 12 * MIB;
+    mp_arena_options few = {.size = sizeof few, .limit = 13 * MIB};
+    pid_t trims, looks;
+    CHECK(mp_arena_configure(&few) == 0 && mp_init() == 0);
+    CHECK(stop_at("shared.trim.discarded", 1, alloc_and_free, &size, &trims) == STEP_REACHED);
+    int how = stop_at(RELEASED, nth, alloc_and_free, &size, &looks);
+    CHECK(how == STEP_REACHED);
+    CHECK(step_go_on(trims) == 0);
+    CHECK(step_go_on(looks) == 0);
+    return 0;
+}
+
+static void test_free_beside_trimming(void **state)
+{
+    (void)state;
+    int status, nth = 0;
+    do {
+        nth++;
+        status = child_end(child_start(free_beside, &nth));
+    } while (status == REACHED);
+    assert_int_equal(status, 0);
+    assert_true(nth > 4);
+}
+
+static void test_alloc_beside_trimming(void **state)
+{
+    (void)state;
+    assert_int_equal(child_end(child_start(alloc_beside, &(int){1})), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sleep_through),       cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_stopped_then_killed), cmocka_unit_test(test_killed_in_scarcity),
-        cmocka_unit_test(test_stopped_in_scarcity),
+        cmocka_unit_test(test_sleep_through),         cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_stopped_then_killed),   cmocka_unit_test(test_killed_in_scarcity),
+        cmocka_unit_test(test_stopped_in_scarcity),   cmocka_unit_test(test_free_beside_trimming),
+        cmocka_unit_test(test_alloc_beside_trimming),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
