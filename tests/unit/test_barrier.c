@@ -266,6 +266,39 @@ static int give(void *arg)
     return *(int *)arg;
 }
 
+static int until_broken(void *arg)
+{
+    while (!mp_barrier_broken(arg))
+        nap(0.001);
+    return 0;
+}
+
+static int wait_briefly(void *arg)
+{
+    return mp_barrier_wait(arg, 0.05) == MP_EBROKEN ? 0 : 1;
+}
+
+/* A deadline holds also while the action runs; in Python the waiter sits it out. */
+static void test_deadline_in_the_action(void **state)
+{
+    (void)state;
+    mp_barrier *slow = mp_shared_alloc(sizeof *slow);
+    assert_non_null(slow);
+    assert_int_equal(mp_barrier_init(slow, 2,
+                                     &(mp_barrier_options){.size = sizeof(mp_barrier_options),
+                                                           .action = until_broken,
+                                                           .action_arg = slow}),
+                     0);
+    pid_t child = child_start(wait_briefly, slow);
+    while (mp_barrier_waiting(slow) == 0 && !mp_barrier_broken(slow))
+        nap(0.0001);
+    assert_int_equal(mp_barrier_wait(slow, LONG), MP_EBROKEN);
+    assert_int_equal(child_end(child), 0);
+    assert_int_equal(mp_barrier_fini(slow), 0);
+    mp_shared_free(slow);
+    assert_int_equal(mp_barrier_new(&b, 1), 0); /* for the teardown */
+}
+
 static void test_failing_action(void **state)
 {
     (void)state;
@@ -358,10 +391,18 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_bad_arguments),   TEST(test_alone),          TEST(test_place_in_a_structure),
-        TEST(test_embedded),        TEST(test_rounds),         TEST(test_more_than_parties),
-        TEST(test_action),          TEST(test_failing_action), TEST(test_timeouts),
-        TEST(test_abort_and_reset), TEST(test_stopped_party),
+        TEST(test_bad_arguments),
+        TEST(test_alone),
+        TEST(test_place_in_a_structure),
+        TEST(test_embedded),
+        TEST(test_rounds),
+        TEST(test_more_than_parties),
+        TEST(test_action),
+        TEST(test_deadline_in_the_action),
+        TEST(test_failing_action),
+        TEST(test_timeouts),
+        TEST(test_abort_and_reset),
+        TEST(test_stopped_party),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
