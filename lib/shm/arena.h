@@ -58,7 +58,7 @@ typedef struct mp__arena {
     char *data;               /* chunk 0 */
     _Atomic uint32_t *table;  /* one descriptor per chunk */
     struct mp__span *spans;   /* their records, which are never anything else */
-    _Atomic uint8_t *classes; /* of each record: its size class + 1; 0: not in use */
+    _Atomic uint8_t *classes; /* of each record: its size class + 1, MP__SPAN_FULL; 0: unused */
     uint32_t shards;          /* of small blocks: 4 for each processor, at most MP__SHARDS */
     uint32_t tag;             /* bytes at the end of each block that name who made it, or 0 */
 

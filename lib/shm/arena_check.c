@@ -26,7 +26,8 @@ static const char *check_span(const mp__arena *a, uint32_t head, uint32_t number
     size_t class = span->class;
     if (span->magic != MP__SPAN_MAGIC)
         return "a span's record is written over";
-    if (class >= MP__SIZE_CLASSES || mp__load_relaxed(&a->classes[number]) != class + 1)
+    unsigned known = mp__load_relaxed(&a->classes[number]) & ~MP__SPAN_FULL;
+    if (class >= MP__SIZE_CLASSES || known != class + 1)
         return "a span of no known size class";
     if (span->chunk != head || span->start != mp__chunk_address(a, head))
         return "a span's record is another's";

@@ -103,7 +103,7 @@ void mp__retire_span(mp__arena *a, uint32_t number, unsigned class)
         return;
     bool gone = false;
     mp__chunk_lock(a);
-    unsigned now = mp__load_relaxed(&a->classes[number]);
+    unsigned now = mp__load_relaxed(&a->classes[number]) & ~MP__SPAN_FULL;
     if (now != 0 && !mp__span_is_current(a, number, now - 1))
         gone = retire(a, number);
     mp__chunk_unlock(a);

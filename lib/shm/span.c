@@ -23,7 +23,8 @@
  *   until it is freed. After 65534 makings of one record a generation comes back; who has slept
  *   through them takes a block of a living span, and asks for the class after that.
  *
- * `class_search`, `record_search` and `search` are hints: a stale one costs a longer search.
+ * `class_search`, `record_search`, `search` and MP__SPAN_FULL are hints: a stale one costs a longer
+ * search, or a span more than needed. Before there is said to be no memory all spans are looked at.
  */
 #include "shm/span.h"
 
@@ -221,15 +222,38 @@ typedef struct scope {
     bool any; /* also in the spans that other shards allocate from */
 } scope;
 
+/* With the table locked: a block of span n, which is marked if it has none. */
+static int64_t take_or_mark(const mp__arena *a, uint32_t n)
+{
+    mp__span *span = &a->spans[n];
+    uint32_t lost = 0;
+    int64_t block = take(span, span->generation, &lost);
+    if (block < 0 && !(mp__load_relaxed(&a->classes[n]) & MP__SPAN_FULL)) {
+        mp__or_seq(&a->classes[n], MP__SPAN_FULL); /* pairs with mark_room(): one sees the other */
+        mp__fence_after_change();
+        block = take(span, span->generation, &lost);
+    }
+    return block;
+}
+
+/* After a block was freed. */
+static void mark_room(mp__arena *a, uint32_t number)
+{
+    mp__fence_after_change(); /* of the block's bit */
+    if (mp__load_relaxed(&a->classes[number]) & MP__SPAN_FULL)
+        mp__and_seq(&a->classes[number], (uint8_t)~MP__SPAN_FULL);
+}
+
 /* With the table locked: a block of the first span with room. */
 static int64_t search(const mp__arena *a, scope where, mp__span **found)
 {
-    uint32_t lost = 0;
     for (uint32_t n = where.from; n < where.to; n++) {
-        if (mp__load_relaxed(&a->classes[n]) != where.class + 1 ||
-            (!where.any && mp__span_is_current(a, n, where.class)))
+        unsigned class = mp__load_relaxed(&a->classes[n]);
+        if (where.any)
+            class &= ~MP__SPAN_FULL;
+        if (class != where.class + 1 || (!where.any && mp__span_is_current(a, n, where.class)))
             continue;
-        int64_t block = take(&a->spans[n], a->spans[n].generation, &lost);
+        int64_t block = take_or_mark(a, n);
         if (block >= 0) {
             *found = &a->spans[n];
             return block;
@@ -346,6 +370,7 @@ int mp__span_free(mp__arena *a, void *p, uint32_t number)
     if (empty < 0)
         return MP_EINVAL;
     MP_STEP("shared.free.bit_cleared");
+    mark_room(a, number);
     _Atomic uint32_t *hint = &a->class_search[class];
     uint32_t lowest = mp__load_relaxed(hint);
     while (number < lowest && !mp__cas_relaxed(hint, &lowest, number))

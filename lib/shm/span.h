@@ -5,6 +5,9 @@
 
 #include "shm/arena.h"
 
+/* Beside a class in `classes`: no block was free when somebody looked, nor was one freed since. */
+#define MP__SPAN_FULL 0x80u
+
 /* The largest block that comes from a span. */
 #define MP__SPAN_LARGEST ((size_t)32 << 10)
 
