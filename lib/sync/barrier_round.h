@@ -39,7 +39,7 @@ typedef struct mp__barrier {
 
 #define MP__BARRIER_FIRST (2u << 1) /* the first round; see mark_of() */
 
-_Static_assert(sizeof(mp__barrier) + 2 * MP__CACHE_LINE - 16 <= sizeof(mp_barrier),
+_Static_assert(sizeof(mp__barrier) + (size_t)2 * MP__CACHE_LINE - 16 <= sizeof(mp_barrier),
                "mp_barrier has room for its body and, wherever it lies, for an aligned line");
 _Static_assert(_Alignof(mp__barrier) <= _Alignof(mp_barrier), "mp_barrier is aligned for its body");
 
