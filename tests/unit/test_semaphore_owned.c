@@ -197,15 +197,10 @@ static void test_death_returns_all(void **state)
     s = NULL;
 }
 
-/* Sleepers look again by themselves after 100 ms: a wake that is missing makes every round as slow
- * as that. A busy machine may make any of them slow, so one that is quick suffices; where a tool
- * makes all of them slow nothing is said. */
-#define AT_ONCE 0.05
-
-static bool were_woken(int slow, int rounds)
-{
-    return slow < rounds || fewer(1000) < 1000;
-}
+/* Sleepers look again by themselves after 100 ms: without a wake all rounds are as slow as that. One
+ * that is quick suffices, for a busy machine may slow down any, and a tool all of them. */
+#define AT_ONCE                  0.05
+#define were_woken(slow, rounds) ((slow) < (rounds) || fewer(1000) < 1000)
 
 /* Whether the kernel can wake a sleeper at a death of several that it watches. */
 static bool can_watch_many(void)
