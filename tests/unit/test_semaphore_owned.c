@@ -197,8 +197,8 @@ static void test_death_returns_all(void **state)
     s = NULL;
 }
 
-/* Sleepers look again by themselves after 100 ms: without a wake all rounds are as slow as that. One
- * that is quick suffices, for a busy machine may slow down any, and a tool all of them. */
+/* Sleepers look again by themselves after 100 ms: without a wake each round is as slow as that.
+ * One that is quick suffices, for a busy machine may slow down any, and a tool all of them. */
 #define AT_ONCE                  0.05
 #define were_woken(slow, rounds) ((slow) < (rounds) || fewer(1000) < 1000)
 
