@@ -115,6 +115,45 @@ static void test_a_party_whose_process_called_execve(void **state)
     assert_int_equal(mp_barrier_wait(barrier, LONG), MP_EBROKEN);
 }
 
+static int exec_in_the_action(void *arg)
+{
+    exec_at_once(arg);
+    return 0;
+}
+
+static mp_barrier *deadly;
+
+static void *arrive_last(void *arg)
+{
+    (void)arg;
+    while (mp_barrier_waiting(deadly) == 0)
+        nap(0.001);
+    mp_barrier_wait(deadly, LONG);
+    return NULL;
+}
+
+static int last_in_a_thread(void *arg)
+{
+    (void)arg;
+    pthread_t id;
+    CHECK(pthread_create(&id, NULL, arrive_last, NULL) == 0);
+    pthread_join(id, NULL);
+    return 1;
+}
+
+/* The party itself calls execve, in a thread whose word the kernel leaves as it is. */
+static void test_a_party_that_calls_execve_in_the_action(void **state)
+{
+    (void)state;
+    assert_int_equal(mp_barrier_new(&deadly, 2, .action = exec_in_the_action), 0);
+    pid_t child = child_start(last_in_a_thread, NULL);
+    double start = seconds();
+    assert_int_equal(mp_barrier_wait(deadly, LONG), MP_EBROKEN);
+    assert_true(seconds() - start < LONG / 2); /* broken by the death, not by the deadline */
+    assert_int_equal(child_end(child), 0);
+    mp_barrier_free(deadly);
+}
+
 static int forbid_the_question(void)
 {
     struct sock_filter code[] = {
@@ -165,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_what_a_thread_held_that_called_execve),
         TEST(test_a_party_whose_process_called_execve),
+        TEST(test_a_party_that_calls_execve_in_the_action),
         TEST(test_a_thread_that_may_not_ask_for_its_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,6 +180,38 @@ static int lock_for_ever(void *arg)
     }
 }
 
+static int hold_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* A word whose thread is gone without the kernel's mark: who looks again marks it; and a thread
+ * that got the number of the dead one takes an internal lock for what it is, a dead owner's. */
+static void test_orphans(void **state)
+{
+    (void)state;
+    mp__mutex *mutex = &m->ours[0];
+    pid_t gone = child_start(hold_nothing, NULL);
+    assert_int_equal(child_end(gone), 0);
+    int before = list_length();
+
+    mp__store_relaxed(&mutex->word, mp__thread_self()->tid);
+    assert_false(mp__robust_reclaim(&mutex->word)); /* it lives */
+    assert_true(mp__mutex_lock(mutex));
+    assert_int_equal(list_length(), before + 1);
+    mp__mutex_unlock(mutex);
+    assert_int_equal(list_length(), before);
+    assert_int_equal(mp__load_relaxed(&mutex->word), 0);
+
+    mp__store_relaxed(&mutex->word, (uint32_t)gone | MP__WAITERS);
+    assert_true(mp__robust_reclaim(&mutex->word));
+    assert_int_equal(mp__load_relaxed(&mutex->word), MP__OWNER_DIED | MP__WAITERS);
+    mp__store_relaxed(&mutex->word, (uint32_t)gone);
+    assert_true(mp__mutex_lock(mutex)); /* after 100 ms */
+    mp__mutex_unlock(mutex);
+}
+
 static void test_storm(void **state)
 {
     (void)state;
@@ -206,9 +238,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_empty_list),
-        TEST(test_mixed_with_theirs),
-        TEST(test_fork),
+        TEST(test_empty_list), TEST(test_mixed_with_theirs), TEST(test_fork), TEST(test_orphans),
         TEST(test_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

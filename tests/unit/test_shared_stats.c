@@ -252,12 +252,39 @@ static void test_kills(void **state)
     assert_true(after.committed <= before.committed + RESERVE);
 }
 
+/* What is freed here and there in spans that were full is used again, before new ones are made. */
+static void test_room_in_full_spans(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 20000 };
+    random_state seed = random_start("room in full spans");
+    void **block = calloc(BLOCKS, sizeof *block);
+    assert_non_null(block);
+    for (int i = 0; i < BLOCKS; i++)
+        assert_non_null(block[i] = mp_shared_alloc(100));
+    size_t before = stats().reserved;
+    for (int i = 0; i < 5 * BLOCKS; i++) {
+        uint32_t k = random_below(&seed, BLOCKS);
+        mp_shared_free(block[k]);
+        assert_non_null(block[k] = mp_shared_alloc(100));
+    }
+    assert_true(stats().reserved <= before + MIB / 2);
+    for (int i = 0; i < BLOCKS; i++)
+        mp_shared_free(block[i]);
+    free(block);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_figures), TEST(test_sizes_of_the_structure), TEST(test_goes_back),
-        TEST(test_holes),   TEST(test_processes_together),     TEST(test_kills),
+        TEST(test_figures),
+        TEST(test_sizes_of_the_structure),
+        TEST(test_goes_back),
+        TEST(test_holes),
+        TEST(test_processes_together),
+        TEST(test_kills),
+        TEST(test_room_in_full_spans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
