@@ -16,29 +16,11 @@ import sys
 import time
 from multiprocessing import shared_memory
 
+sys.dont_write_bytecode = True
+import python_pains_queue  # pylint: disable=wrong-import-position
+from python_help import forked, in_new_python, kill, until_asleep, within
+
 PATIENCE = 30  # seconds that one pain may take
-
-
-def forked(target, *args):
-    child = mp.get_context("fork").Process(target=target, args=args)
-    child.start()
-    return child
-
-
-def within(seconds, call, *args):
-    """What call returns, or "hangs" when it takes longer: it runs in a thread that is given up."""
-    import threading
-
-    result = []
-    thread = threading.Thread(target=lambda: result.append(call(*args)), daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return result[0] if result else "hangs"
-
-
-def kill(child):
-    os.kill(child.pid, signal.SIGKILL)
-    child.join()
 
 
 def hold(lock, held):
@@ -62,13 +44,6 @@ def wait_on(condition, ready):
     with condition:
         ready.set()
         condition.wait()
-
-
-def until_asleep(pid):
-    while True:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            if stat.read().rsplit(")", 1)[1].split()[0] == "S":
-                return
 
 
 def notify_after(how):
@@ -106,27 +81,6 @@ def a3():
     kill(child)
     waiting, broken = barrier.n_waiting, barrier.broken
     return f"n_waiting {waiting}, broken {broken}; the next wait(): {within(3, barrier.wait)}"
-
-
-def take_one(queue, taken):
-    queue.get()
-    taken.set()
-    signal.pause()
-
-
-def a6():
-    queue, taken = mp.JoinableQueue(), mp.Event()
-    queue.put(1)
-    child = forked(take_one, queue, taken)
-    taken.wait()
-    kill(child)
-    return f"join() of a queue whose item died with a worker: {within(3, queue.join)}"
-
-
-def in_new_python(code):
-    """Runs code in an unrelated interpreter; what it wrote to standard error."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
 
 
 def attach(name):
@@ -340,8 +294,8 @@ def f4():
     return f"a child releases its parent's lock: {'refused' if errors.value else 'done'}"
 
 
-PAINS = {name.upper(): f for name, f in list(globals().items())
-         if name[0] in "aef" and name[1:].isdigit()}
+PAINS = {name.upper(): f for name, f in {**vars(python_pains_queue), **globals()}.items()
+         if name[0] in "acefg" and name[1:].isdigit()}
 
 
 def play(name):
