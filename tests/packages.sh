@@ -6,9 +6,18 @@
 # Installs the Debian packages whose work cannot be done yet, if it may; else it names them.
 set -u
 
+# has HEADER [LANGUAGE]: whether the compiler finds it.
+has() {
+    echo "#include <$1>" | ${CC:-cc} -x "${2:-c}" -E - -o /dev/null 2>/dev/null
+}
+
 # Whether what the package is for works, wherever it came from.
 works() {
     case $1 in
+    libboost-dev) has boost/interprocess/ipc/message_queue.hpp c++ ;;
+    libqb-dev) has qb/qbrb.h ;;
+    libzmq3-dev) has zmq.h ;;
+    libnng-dev) has nng/nng.h ;;
     libcmocka-dev)
         printf '%s\n' '#include <stdarg.h>' '#include <stddef.h>' '#include <stdint.h>' \
             '#include <setjmp.h>' '#include <cmocka.h>' 'int main(void) { return 0; }' |
@@ -37,7 +46,7 @@ if ! command -v apt-get >/dev/null; then
     echo "Missing, and there is no apt-get to install them (Debian's names):$missing" >&2
     exit 1
 fi
-echo "Installing test packages with apt-get:$missing"
+echo "Installing with apt-get:$missing"
 # shellcheck disable=SC2086 # a list of words
 install="$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing"
 log=$(mktemp)
