@@ -9,6 +9,8 @@ set -eu
 here=$(dirname "$0")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+export TMPDIR="$work/tmp"
+mkdir "$TMPDIR"
 
 for test in "$@"; do
     "$test" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
