@@ -8,6 +8,7 @@
 #include "os/limits.h"
 #include "os/region.h"
 #include "shm/arena_options.h"
+#include "shm/reserve.h"
 #include "shm/shared_leaks.h"
 #include "shm/span.h"
 
@@ -68,6 +69,7 @@ static int lay_out(char *base, size_t size)
     a->shards = cpus < MP__SHARDS / 4 ? (uint32_t)cpus * 4 : MP__SHARDS;
     a->layout = MP__ARENA_LAYOUT;
     a->size = size;
+    mp__store_relaxed(&a->reserve, MP__RESERVE_LEAST);
     a->chunks = (uint32_t)p.chunks;
     a->table = (_Atomic uint32_t *)(void *)(base + p.table);
     a->classes = (_Atomic uint8_t *)(void *)(base + p.classes);

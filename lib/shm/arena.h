@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #define MP__ARENA_MAGIC  UINT64_C(0x6d70726f63617265)
-#define MP__ARENA_LAYOUT 2
+#define MP__ARENA_LAYOUT 3
 
 #define MP__CHUNK_SIZE   ((size_t)64 << 10)
 #define MP__CHUNK_PAGE   ((size_t)4096) /* unit in which we note what is populated */
@@ -19,22 +19,27 @@
 #define MP__SIZE_CLASSES 40 /* see shm/span.c */
 #define MP__SHARDS       16 /* at most so many spans per class are allocated from at once */
 #define MP__LIFE_BLOCKS  14 /* see sync/life.c */
+#define MP__SHELVES      40 /* see shm/shelf.c */
+#define MP__SHELF_PLACES 15
 
 /*
- * What a chunk is. Only the holder of `lock` changes descriptors.
+ * What a chunk is. Only the holder of `lock` changes descriptors, but for SHELVED (shelf.c).
  *
  * | kind | value                                      | may become                            |
  * | FREE | one bit for each of its pages: populated   | TAIL, then SPAN or RUN at its head    |
  * | TAIL | distance to the head                       | FREE                                  |
  * | SPAN | number of its record in `spans`            | FREE                                  |
- * | RUN  | length in chunks; marked: being discarded  | FREE                                  |
+ * | RUN  | length in chunks; marked: being discarded; | FREE                                  |
+ * |      | shelved: nobody's, and all populated       |                                       |
  */
 enum mp__chunk_kind { MP__CHUNK_FREE, MP__CHUNK_TAIL, MP__CHUNK_SPAN, MP__CHUNK_RUN };
-#define MP__CHUNK_MARK 4u
+#define MP__CHUNK_MARK    4u
+#define MP__CHUNK_SHELVED 8u
+#define MP__CHUNK_LONGEST ((UINT32_C(1) << 28) - 1) /* value */
 
 static inline uint32_t mp__chunk_make(enum mp__chunk_kind kind, size_t value)
 {
-    return (uint32_t)kind | (uint32_t)value << 3;
+    return (uint32_t)kind | (uint32_t)value << 4;
 }
 
 static inline enum mp__chunk_kind mp__chunk_kind_of(uint32_t descriptor)
@@ -44,10 +49,16 @@ static inline enum mp__chunk_kind mp__chunk_kind_of(uint32_t descriptor)
 
 static inline size_t mp__chunk_value(uint32_t descriptor)
 {
-    return descriptor >> 3;
+    return descriptor >> 4;
 }
 
 struct mp__span;
+
+/* Where some of the runs are that nobody uses, of one length or a few. */
+typedef struct mp__shelf {
+    _Alignas(MP__CACHE_LINE) _Atomic uint32_t room; /* so many places are used */
+    _Atomic uint32_t place[MP__SHELF_PLACES];       /* a head's number + 1, or 0; hints */
+} mp__shelf;
 
 /* What is written often does not share a cache line with what every call reads. */
 typedef struct mp__arena {
@@ -73,12 +84,19 @@ typedef struct mp__arena {
     uint32_t used, peak;                     /* chunks in spans and runs: now, and at most */
     uint32_t retiring;                       /* the span that is being closed, + 1; or 0 */
     _Atomic uint32_t trimming;               /* the run that is being discarded, + 1; or 0 */
-    mp__mutex trim_lock;                     /* held while discarding; taken before `lock` */
+    _Atomic uint32_t shelf_room;  /* pages of as many runs as the shelves have room for */
+    _Atomic uint32_t reserve;     /* populated pages that may be idle; see reserve.c */
+    uint32_t given;               /* pages that were given back lately */
+    uint32_t idle_least;          /* the fewest that were idle since idle_since */
+    int64_t given_at, idle_since; /* on the monotonic clock */
+    mp__mutex trim_lock;          /* held while discarding; taken before `lock` */
 
     /* No room in this class below; a hint. */
     _Alignas(MP__CACHE_LINE) _Atomic uint32_t class_search[MP__SIZE_CLASSES];
     /* The span that a shard allocates from: its number, and its generation shifted by 32. */
     _Alignas(MP__CACHE_LINE) _Atomic uint64_t current[MP__SHARDS][MP__SIZE_CLASSES];
+
+    mp__shelf shelves[MP__SHELVES];
 
     /* The life words of all threads, which belong to sync/life.c. */
     mp__mutex lives_lock;

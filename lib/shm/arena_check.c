@@ -3,6 +3,8 @@
 #include "shm/arena.h"
 
 #include "shm/chunk.h"
+#include "shm/reserve.h"
+#include "shm/shelf.h"
 #include "shm/span.h"
 
 #include <mproc/error.h>
@@ -88,6 +90,8 @@ static const char *check_chunk(const mp__arena *a, uint32_t i, census *c, size_t
     uint32_t d = mp__load_relaxed(&a->table[i]);
     const char *problem = NULL;
     *count = 1;
+    if ((d & (MP__CHUNK_MARK | MP__CHUNK_SHELVED)) && mp__chunk_kind_of(d) != MP__CHUNK_RUN)
+        return "what is no run is marked as one";
     switch (mp__chunk_kind_of(d)) {
     case MP__CHUNK_TAIL:
         return "a tail belongs to no run";
@@ -108,15 +112,36 @@ static const char *check_chunk(const mp__arena *a, uint32_t i, census *c, size_t
     return problem;
 }
 
+/* Places are hints, and may be stale. */
+static const char *check_shelves(const mp__arena *a)
+{
+    uint32_t pages = 0, reserve = mp__load_relaxed(&a->reserve);
+    for (uint32_t shelf = 0; shelf < MP__SHELVES; shelf++) {
+        uint32_t room = mp__load_relaxed(&a->shelves[shelf].room);
+        if (room > MP__SHELF_PLACES)
+            return "a shelf has more room than places";
+        for (unsigned i = 0; i < MP__SHELF_PLACES; i++)
+            if (mp__load_relaxed(&a->shelves[shelf].place[i]) > mp__load_relaxed(&a->top))
+                return "a shelf names a chunk that was never used";
+        pages += room * mp__shelf_longest(shelf) * MP__CHUNK_PAGES;
+    }
+    if (pages != mp__load_relaxed(&a->shelf_room))
+        return "the count of the shelves' room is wrong";
+    if (reserve < MP__RESERVE_LEAST || reserve > mp__reserve_most(a))
+        return "the reserve is not what it can be";
+    return NULL;
+}
+
 static const char *check_table(const mp__arena *a)
 {
     uint32_t top = mp__load_relaxed(&a->top);
     census c = {0};
     if (top > a->chunks)
         return "more chunks are in use than there are";
+    const char *problem = NULL;
     for (uint32_t i = 0; i < top;) {
         size_t count;
-        const char *problem = check_chunk(a, i, &c, &count);
+        problem = check_chunk(a, i, &c, &count);
         if (problem == NULL)
             problem = check_tails(a, i, count);
         if (problem != NULL)
@@ -127,7 +152,8 @@ static const char *check_table(const mp__arena *a)
         return "the count of populated free pages is wrong";
     if (c.used != a->used || a->used > a->peak || a->peak > a->chunks)
         return "the count of chunks in use is wrong";
-    return check_records(a, c.spans);
+    problem = check_shelves(a);
+    return problem != NULL ? problem : check_records(a, c.spans);
 }
 
 int mp_shared_check(const char **problem)

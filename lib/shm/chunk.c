@@ -10,7 +10,9 @@
  * back to the system, since nobody knows which of them are populated, and makes them FREE; and it
  * counts anew what is counted.
  *
- * A run that is freed twice is seen: both look under the lock, where the second finds no run.
+ * A run that is freed goes to a shelf, where the next one takes it (shelf.c), neither of them with
+ * the lock; the shelves are cleared before pages are populated for what they could have given. A run
+ * that is freed twice is seen: the second finds no run in use.
  *
  * Memory is populated outside the lock, by the one who owns the run by then; a death there leaks
  * that run, the block in flight, and nothing else.
@@ -19,7 +21,9 @@
 
 #include "os/region.h"
 #include "os/step.h"
+#include "shm/reserve.h"
 #include "shm/retire.h"
+#include "shm/shelf.h"
 
 #include <mproc/error.h>
 
@@ -74,6 +78,7 @@ static void repair(mp__arena *a)
     a->used = used;
     mp__store_relaxed(&a->search, 0);
     mp__store_relaxed(&a->trim_search, top);
+    mp__shelf_gather(a);
 }
 
 void mp__chunk_lock(mp__arena *a)
@@ -143,11 +148,30 @@ static void claim_one(mp__arena *a, mp__claim *claim, uint32_t i)
     mp__store_relaxed(descriptor, mp__chunk_make(MP__CHUNK_TAIL, i));
 }
 
-int mp__chunk_claim(mp__arena *a, uint32_t count, mp__claim *claim)
+static uint32_t find_start(mp__arena *a, uint32_t count)
 {
     uint32_t from = skip_used(a, mp__load_relaxed(&a->search));
     mp__store_relaxed(&a->search, from);
-    uint32_t start = find_free(a, from, count);
+    return find_free(a, from, count);
+}
+
+/* How many pages of these chunks, which are free or were never used, are not populated. */
+static uint32_t count_missing(const mp__arena *a, uint32_t start, uint32_t count)
+{
+    uint32_t top = mp__load_relaxed(&a->top), pages = count * MP__CHUNK_PAGES;
+    for (uint32_t i = 0; i < count && start + i < top; i++)
+        pages -= count_pages(mp__load_relaxed(&a->table[start + i]));
+    return pages;
+}
+
+int mp__chunk_claim(mp__arena *a, uint32_t count, mp__claim *claim)
+{
+    uint32_t start = find_start(a, count);
+    if (mp__load_relaxed(&a->shelf_room) != 0 &&
+        count_missing(a, start, count) >= MP__CHUNK_PAGES) {
+        mp__shelf_clear(a);
+        start = find_start(a, count);
+    }
     if (count > a->chunks || start > a->chunks - count)
         return MP_ENOMEM;
     if (start + count > mp__load_relaxed(&a->top)) {
@@ -157,11 +181,13 @@ int mp__chunk_claim(mp__arena *a, uint32_t count, mp__claim *claim)
     }
     claim->first = start;
     claim->backed = true;
+    mp__reserve_missed(a, count_missing(a, start, count));
     for (uint32_t i = 0; i < count; i++)
         claim_one(a, claim, i);
     a->used += count;
     if (a->used > a->peak)
         a->peak = a->used;
+    mp__reserve_look(a);
     MP_STEP("shared.table.claimed");
     return 0;
 }
@@ -213,10 +239,12 @@ static int claim_run(mp__arena *a, uint32_t count, mp__claim *claim)
 
 void *mp__run_alloc(mp__arena *a, size_t size)
 {
-    if (size > (size_t)a->chunks * MP__CHUNK_SIZE)
+    if (size > mp__min_size(a->chunks, MP__CHUNK_LONGEST) * MP__CHUNK_SIZE)
         return NULL;
     uint32_t count = (uint32_t)(mp__align_up(size, MP__CHUNK_SIZE) / MP__CHUNK_SIZE);
     mp__claim claim;
+    if (mp__shelf_take(a, count, &claim.first))
+        return mp__chunk_address(a, claim.first);
     int rc = claim_run(a, count, &claim);
     if (rc < 0) {
         mp__retire_all(a);
@@ -240,16 +268,21 @@ void *mp__run_alloc(mp__arena *a, size_t size)
 
 int mp__run_free(mp__arena *a, void *p, uint32_t head)
 {
-    if (p != mp__chunk_address(a, head))
-        return MP_EINVAL;
-    mp__chunk_lock(a);
     uint32_t d = mp__load_relaxed(&a->table[head]);
-    bool is_run = mp__chunk_kind_of(d) == MP__CHUNK_RUN && !(d & MP__CHUNK_MARK);
-    if (is_run)
-        mp__chunk_release(a, head, (uint32_t)mp__chunk_value(d), MP__CHUNK_FULL);
-    mp__chunk_unlock(a);
-    if (!is_run)
+    if (p != mp__chunk_address(a, head) || mp__chunk_kind_of(d) != MP__CHUNK_RUN ||
+        (d & (MP__CHUNK_MARK | MP__CHUNK_SHELVED)))
         return MP_EINVAL;
+    int rc = mp__shelf_put(a, head, d);
+    if (rc < 0)
+        return rc;
+    bool settled = rc > 0;
+    if (__builtin_expect(settled && !mp__reserve_due(a), 1))
+        return 0;
+    mp__chunk_lock(a);
+    if (!settled)
+        mp__shelf_settle(a, head, (uint32_t)mp__chunk_value(d));
+    mp__reserve_look(a);
+    mp__chunk_unlock(a);
     MP_STEP("shared.free.run_released");
     mp__retire_trim(a);
     return 0;

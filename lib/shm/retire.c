@@ -10,8 +10,8 @@
  * between the next holder of the lock opens what is closed, unless the descriptor is gone already;
  * then the rest follows from that (chunk.c).
  *
- * Trimming. Free chunks know which of their pages are populated. When these are more than a
- * reserve, one process at a time, under `trim_lock`, takes free chunks out of the table as a marked
+ * Trimming. Free chunks know which of their pages are populated. When these, with what lies on
+ * shelves, are more than the reserve, the shelves are cleared, and one process at a time, under `trim_lock`, takes free chunks out of the table as a marked
  * run that `trimming` names, discards their pages without the table's lock, and makes them free. If
  * it dies the next one to trim discards them again; who frees memory trims when `trimming` is set,
  * but does what is left to do only once it has `trim_lock`, so a living one is not disturbed. Who
@@ -28,14 +28,10 @@
 #include "os/region.h"
 #include "os/step.h"
 #include "shm/chunk.h"
+#include "shm/reserve.h"
+#include "shm/shelf.h"
 
 #include <mproc/error.h>
-
-#define PAGES(mib) ((uint32_t)(((size_t)(mib) << 20) / MP__CHUNK_PAGE))
-
-/* So many pages of free chunks stay populated: trimmed to the second when more than the first. */
-#define RESERVE_MOST  PAGES(8)
-#define RESERVE_LEAST PAGES(2)
 
 #define TRIM_MOST 32u /* chunks that are discarded in one go: 2 MiB */
 
@@ -160,6 +156,7 @@ static uint32_t pick(mp__arena *a, uint32_t least, uint32_t *first)
         mp__store_relaxed(&a->table[*first + i], mp__chunk_make(MP__CHUNK_TAIL, i));
     MP_STEP("shared.trim.claimed");
     mp__sub_relaxed(&a->retained, pages);
+    mp__reserve_given(a, pages);
     mp__store_release(&a->table[*first], mp__chunk_make(MP__CHUNK_RUN, count) | MP__CHUNK_MARK);
     return count;
 }
@@ -190,10 +187,12 @@ static void finish(mp__arena *a)
         discard(a, first - 1, (uint32_t)mp__chunk_value(d));
 }
 
-/* Empty spans that shards allocate from, or did: who comes back to one makes another. */
+/* Empty spans that shards allocate from, or did: who comes back to one makes another; and what lies
+ * on shelves. */
 static void retire_current(mp__arena *a)
 {
     mp__chunk_lock(a);
+    mp__shelf_gather(a);
     for (uint32_t i = 0; i < MP__SHARDS * MP__SIZE_CLASSES; i++) {
         uint64_t hint = mp__load_relaxed(&a->current[i / MP__SIZE_CLASSES][i % MP__SIZE_CLASSES]);
         if (hint != 0 && mp__load_relaxed(&a->classes[(uint32_t)hint]) != 0)
@@ -220,13 +219,13 @@ void mp__retire_trim(mp__arena *a)
 {
     /* Again, for whoever came while we held the lock has left it to us. */
     for (bool any = true; any;) {
-        if (mp__load_relaxed(&a->retained) <= RESERVE_MOST && mp__load_relaxed(&a->trimming) == 0)
+        if (!mp__reserve_exceeded(a) && mp__load_relaxed(&a->trimming) == 0)
             return;
         if (mp__mutex_acquire(&a->trim_lock, MP__AT_ONCE, false) < 0)
             return; /* somebody is at it */
         finish(a);
         retire_current(a);
-        any = trim_to(a, RESERVE_LEAST);
+        any = trim_to(a, mp__reserve_goal(a));
         mp__mutex_unlock(&a->trim_lock);
     }
 }
@@ -236,6 +235,7 @@ void mp__retire_all(mp__arena *a)
     mp__mutex_lock(&a->trim_lock); /* what is being discarded comes back */
     finish(a);
     mp__chunk_lock(a);
+    mp__shelf_gather(a);
     for (uint32_t n = 0; n < mp__load_relaxed(&a->spans_top); n++)
         if (mp__load_relaxed(&a->classes[n]) != 0)
             retire(a, n);

@@ -85,7 +85,7 @@ size_t mp__block_usable(const mp__arena *a, const void *p)
         const mp__span *span = &a->spans[mp__chunk_value(d)];
         return mp__span_holds(span, p) ? span->block_size - a->tag : 0;
     }
-    if (p != mp__chunk_address(a, head) || (d & MP__CHUNK_MARK))
+    if (p != mp__chunk_address(a, head) || (d & (MP__CHUNK_MARK | MP__CHUNK_SHELVED)))
         return 0;
     return mp__chunk_value(d) * MP__CHUNK_SIZE - a->tag;
 }

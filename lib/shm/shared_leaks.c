@@ -113,7 +113,7 @@ int mp_shared_report_leaks(int fd)
         enum mp__chunk_kind kind = mp__chunk_kind_of(d);
         if (kind == MP__CHUNK_SPAN)
             tell_span(&r, a, &a->spans[mp__chunk_value(d)]);
-        else if (kind == MP__CHUNK_RUN && !(d & MP__CHUNK_MARK))
+        else if (kind == MP__CHUNK_RUN && !(d & (MP__CHUNK_MARK | MP__CHUNK_SHELVED)))
             tell(&r, a, mp__chunk_address(a, i), mp__chunk_value(d) * MP__CHUNK_SIZE, true);
         i += kind == MP__CHUNK_SPAN || kind == MP__CHUNK_RUN ? mp__chunk_length(a, d) : 1;
     }

@@ -27,11 +27,14 @@ static void count_span(mp_shared_usage *s, const mp__span *span)
             (size_t)__builtin_popcountll(mp__load_relaxed(&span->backed[i])) * MP__CHUNK_PAGE;
 }
 
-static void count_run(mp_shared_usage *s, uint32_t descriptor)
+/* *shelved counts what lies on shelves, or is on its way there. */
+static void count_run(mp_shared_usage *s, uint32_t descriptor, size_t *shelved)
 {
     size_t bytes = mp__chunk_value(descriptor) * MP__CHUNK_SIZE;
     s->committed += bytes;
-    if (descriptor & MP__CHUNK_MARK) /* nobody's; it is being given back */
+    if (descriptor & MP__CHUNK_SHELVED)
+        *shelved += bytes;
+    if (descriptor & (MP__CHUNK_MARK | MP__CHUNK_SHELVED)) /* nobody's */
         return;
     s->large_blocks++;
     s->large_bytes += bytes;
@@ -43,6 +46,7 @@ static void count_run(mp_shared_usage *s, uint32_t descriptor)
 static void count(const mp__arena *a, mp_shared_usage *s)
 {
     uint32_t top = mp__load_relaxed(&a->top);
+    size_t shelved = 0;
     for (uint32_t i = 0; i < top;) {
         uint32_t d = mp__load_relaxed(&a->table[i]);
         switch (mp__chunk_kind_of(d)) {
@@ -51,7 +55,7 @@ static void count(const mp__arena *a, mp_shared_usage *s)
             i += mp__chunk_length(a, d);
             break;
         case MP__CHUNK_RUN:
-            count_run(s, d);
+            count_run(s, d, &shelved);
             i += mp__chunk_length(a, d);
             break;
         default:
@@ -62,7 +66,7 @@ static void count(const mp__arena *a, mp_shared_usage *s)
     s->committed += mp__load_relaxed(&a->retained) * MP__CHUNK_PAGE;
     s->committed += whole_pages(sizeof *a) + whole_pages(a->table_backed * sizeof(uint32_t)) +
                     whole_pages(records) + whole_pages(records * sizeof(mp__span));
-    s->reserved = a->used * MP__CHUNK_SIZE;
+    s->reserved = a->used * MP__CHUNK_SIZE - shelved;
     s->peak = a->peak * MP__CHUNK_SIZE;
     s->limit = a->chunks * MP__CHUNK_SIZE;
 }

@@ -96,18 +96,27 @@ void mp__span_open(mp__span *span)
             mp__store_release(&span->taken[w], empty_word(span, w)); /* pairs with take() */
 }
 
+static inline bool is_backed(const mp__span *span, size_t page)
+{
+    return (mp__load_relaxed(&span->backed[page / 64]) >> page % 64 & 1) != 0;
+}
+
 /* Populates the pages of [from, to), offsets in the span, that are not yet. */
 static int back(mp__span *span, size_t from, size_t to)
 {
-    for (size_t page = from / MP__CHUNK_PAGE; page <= (to - 1) / MP__CHUNK_PAGE; page++) {
-        uint64_t bit = UINT64_C(1) << page % 64;
-        _Atomic uint64_t *word = &span->backed[page / 64];
-        if (mp__load_relaxed(word) & bit)
+    size_t page = from / MP__CHUNK_PAGE, end = (to - 1) / MP__CHUNK_PAGE + 1;
+    for (; page < end; page++) {
+        if (is_backed(span, page))
             continue;
-        if (mp__region_populate(span->start + page * MP__CHUNK_PAGE, MP__CHUNK_PAGE) < 0)
+        size_t first = page;
+        while (page + 1 < end && !is_backed(span, page + 1))
+            page++;
+        if (mp__region_populate(span->start + first * MP__CHUNK_PAGE,
+                                (page + 1 - first) * MP__CHUNK_PAGE) < 0)
             return MP_ENOMEM;
         MP_STEP("shared.alloc.page_populated");
-        mp__or_relaxed(word, bit);
+        for (size_t p = first; p <= page; p++)
+            mp__or_relaxed(&span->backed[p / 64], UINT64_C(1) << p % 64);
     }
     return 0;
 }
