@@ -19,7 +19,7 @@
 #define MP__SIZE_CLASSES 40 /* see shm/span.c */
 #define MP__SHARDS       16 /* at most so many spans per class are allocated from at once */
 #define MP__LIFE_BLOCKS  14 /* see sync/life.c */
-#define MP__SHELVES      40 /* see shm/shelf.c */
+#define MP__SHELVES      36 /* see shm/shelf.c */
 #define MP__SHELF_PLACES 15
 
 /*
@@ -102,6 +102,8 @@ typedef struct mp__arena {
     mp__mutex lives_lock;
     _Atomic uintptr_t lives[MP__LIFE_BLOCKS];
 } mp__arena;
+
+_Static_assert(sizeof(mp__arena) <= 2 * 4096, "an arena that is hardly used takes few pages");
 
 /* The family's arena; NULL before it is founded. Written once; see mp__arena_get(). */
 extern _Atomic(mp__arena *) mp__arena_here;

@@ -275,13 +275,10 @@ int mp__run_free(mp__arena *a, void *p, uint32_t head)
     int rc = mp__shelf_put(a, head, d);
     if (rc < 0)
         return rc;
-    bool settled = rc > 0;
-    if (__builtin_expect(settled && !mp__reserve_due(a), 1))
+    if (__builtin_expect(rc > 0, 1))
         return 0;
     mp__chunk_lock(a);
-    if (!settled)
-        mp__shelf_settle(a, head, (uint32_t)mp__chunk_value(d));
-    mp__reserve_look(a);
+    mp__shelf_settle(a, head, (uint32_t)mp__chunk_value(d));
     mp__chunk_unlock(a);
     MP_STEP("shared.free.run_released");
     mp__retire_trim(a);

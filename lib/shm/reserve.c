@@ -16,7 +16,6 @@
 #define MOST_SHARE 16u /* and at most such a part of the limit */
 #define SPAN_PAGES MP__RESERVE_PAGES(6)
 #define PERIOD     MP__NS_PER_S
-#define LOOK_EACH  64u /* calls of a thread */
 
 uint32_t mp__reserve_most(const mp__arena *a)
 {
@@ -39,8 +38,9 @@ uint32_t mp__reserve_goal(const mp__arena *a)
 
 void mp__reserve_given(mp__arena *a, uint32_t pages)
 {
-    a->given += pages;
-    a->given_at = mp__now();
+    int64_t now = mp__now();
+    a->given = (now - a->given_at > PERIOD ? 0 : a->given) + pages;
+    a->given_at = now;
 }
 
 void mp__reserve_missed(mp__arena *a, uint32_t pages)
@@ -77,11 +77,4 @@ void mp__reserve_look(mp__arena *a)
     mp__store_relaxed(&a->reserve, reserve - (uint32_t)mp__min_size(spare, a->idle_least));
     a->idle_least = idle;
     a->idle_since = now;
-}
-
-bool mp__reserve_due(const mp__arena *a)
-{
-    static _Thread_local uint32_t calls;
-    return __builtin_expect(++calls % LOOK_EACH == 0, 0) &&
-           mp__load_relaxed(&a->reserve) != MP__RESERVE_LEAST;
 }

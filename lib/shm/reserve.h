@@ -24,7 +24,12 @@ void mp__reserve_missed(mp__arena *a, uint32_t pages);
 /* With the table locked: takes a look at how much is idle. */
 void mp__reserve_look(mp__arena *a);
 
-/* After a block came from, or went to, a shelf: whether it is time for a look. */
-bool mp__reserve_due(const mp__arena *a);
+/* After a block was freed: whether it is time for a look. */
+static inline bool mp__reserve_due(const mp__arena *a)
+{
+    static _Thread_local uint32_t calls;
+    return __builtin_expect(++calls % 64 == 0, 0) && a != NULL &&
+           mp__load_relaxed(&a->reserve) != MP__RESERVE_LEAST;
+}
 
 #endif

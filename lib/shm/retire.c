@@ -230,6 +230,14 @@ void mp__retire_trim(mp__arena *a)
     }
 }
 
+void mp__retire_idle(mp__arena *a)
+{
+    mp__chunk_lock(a);
+    mp__reserve_look(a);
+    mp__chunk_unlock(a);
+    mp__retire_trim(a);
+}
+
 void mp__retire_all(mp__arena *a)
 {
     mp__mutex_lock(&a->trim_lock); /* what is being discarded comes back */

@@ -15,6 +15,9 @@ void mp__retire_repair(mp__arena *a);
 /* Gives free pages back to the system if there are more than the reserve. Without the lock. */
 void mp__retire_trim(mp__arena *a);
 
+/* Now and then: what was idle for long goes back. Without the lock. */
+void mp__retire_idle(mp__arena *a);
+
 /* When there is no room: retires all empty spans, and until mp__retire_done() nobody trims: so what
  * is free then can be had. Without the lock. */
 void mp__retire_all(mp__arena *a);

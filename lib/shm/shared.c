@@ -2,6 +2,7 @@
 #include <mproc/shared.h>
 
 #include "shm/chunk.h"
+#include "shm/reserve.h"
 #include "shm/retire.h"
 #include "shm/shared_block.h"
 #include "shm/shared_leaks.h"
@@ -116,4 +117,6 @@ void mp_shared_free(void *p)
                  ? mp__span_free(a, p, (uint32_t)mp__chunk_value(d))
                  : mp__run_free(a, p, head);
     last_error = rc;
+    if (mp__reserve_due(a))
+        mp__retire_idle(a);
 }

@@ -38,7 +38,9 @@
 
 #define BLOCKS_GOAL 16 /* a span has at least about so many blocks */
 
-#define RECORDS_AT_ONCE 16 /* records are populated in such portions: 12 KiB */
+/* Records are populated in such portions: the first is within a page, the others take 12 KiB. */
+#define RECORDS_AT_FIRST 5
+#define RECORDS_AT_ONCE  16
 
 #define LOSSES_MOST 8 /* lost races for a bit before a thread goes to another shard */
 
@@ -131,7 +133,9 @@ static int find_record(mp__arena *a, uint32_t *number)
     a->record_search = *number = n;
     if (n < top)
         return 0;
-    uint32_t upto = top + RECORDS_AT_ONCE < a->chunks ? top + RECORDS_AT_ONCE : a->chunks;
+    uint32_t upto = top + (top == 0 ? RECORDS_AT_FIRST : RECORDS_AT_ONCE);
+    if (upto > a->chunks)
+        upto = a->chunks;
     if (n >= upto || mp__region_populate(&a->spans[top], (upto - top) * sizeof(mp__span)) < 0 ||
         mp__region_populate((void *)&a->classes[top], upto - top) < 0)
         return MP_ENOMEM;

@@ -3,6 +3,7 @@
 #include "shm/arena.h"
 
 #include "shm/chunk.h"
+#include "shm/shelf.h"
 #include "shm/span.h"
 #include "support/shared.h"
 
@@ -183,7 +184,32 @@ static void damage_header(int which)
         break;
     }
 }
-#define DAMAGES 34
+
+static void damage_shelves(int which)
+{
+    mp__shelf *shelf = &a->shelves[2];
+    switch (which) {
+    case 34:
+        mp__store_relaxed(&shelf->room, MP__SHELF_PLACES + 1);
+        break;
+    case 35:
+        mp__add_relaxed(&shelf->room, 1);
+        break;
+    case 36:
+        mp__store_relaxed(&shelf->place[MP__SHELF_PLACES - 1], UINT32_MAX);
+        break;
+    case 37:
+        mp__store_relaxed(&a->reserve, 0);
+        break;
+    case 38:
+        mp__store_relaxed(&a->reserve, UINT32_MAX);
+        break;
+    default:
+        mp__or_relaxed(at(in_span), MP__CHUNK_SHELVED);
+        break;
+    }
+}
+#define DAMAGES 40
 
 static void damage(int which)
 {
@@ -191,8 +217,10 @@ static void damage(int which)
         damage_table(which);
     else if (which < 24)
         damage_span(which);
-    else
+    else if (which < 34)
         damage_header(which);
+    else
+        damage_shelves(which);
 }
 
 static int check_damaged(void *arg)
@@ -212,7 +240,10 @@ static void test_damages(void **state)
     a = mp__arena_get();
     char *large = mp_shared_alloc(3 * MP__CHUNK_SIZE), *small = mp_shared_alloc(200);
     void *last = mp_shared_alloc(3 * MP__CHUNK_SIZE);
-    mp_shared_free(last); /* the last chunks are free and populated */
+    mp_shared_free(last);
+    mp__chunk_lock(a);
+    mp__shelf_clear(a); /* the last chunks are free and populated */
+    mp__chunk_unlock(a);
     assert_true(mp__chunk_find(a, large + 70000, &run, &d));
     assert_true(mp__chunk_find(a, small, &in_span, &d));
     number = (uint32_t)mp__chunk_value(d);
