@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Measurements: tests/bench/*.c, each a program of its own that says at its top what it measures.
 #
-#   make bench             all of them, some minutes
-#   make bench QUICK=1     within a minute
+#   make bench             all of them, a quarter of an hour
+#   make bench QUICK=1     the most important of it, within a minute
 #   make bench B=NAME      one of them, or several: B='lock queue'
 #   PYTHON=FILE            another Python than python3 to compare with
 #   BENCH_TSV=FILE         writes the figures there, too: a line of names, then tab-separated
@@ -10,28 +10,60 @@
 #
 # They use the shared library, as programs do.
 
-BENCHES   := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
-BENCH_BIN := $(BENCHES:%=$(O)/tests/bench/%)
-BENCH_OBJ := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/bench/support/*.c))
-B         ?= $(BENCHES)
+# Not yet: what the library has not.
+BENCH_LATER := $(if $(shell grep -l mp_queue_loan include/mproc/queue.h),,loan)
+BENCHES     := $(filter-out $(BENCH_LATER),$(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))
+BENCH_BIN   := $(BENCHES:%=$(O)/tests/bench/%)
+BENCH_OBJ   := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/bench/support/*.c))
+B           ?= $(BENCHES)
 
-.PHONY: bench
+# What it is compared with; of those that come from libraries, the ones that are there: this is
+# found out once, and kept in files of options.
+PEERS_CC    := $(O)/tests/bench/peers.cc
+PEERS_LD    := $(O)/tests/bench/peers.ld
+PEERS_OBJ   := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/bench/peers/*.c)) \
+               $(O)/obj/tests/bench/peers/boost_mq.o
+PEERS       := $(O)/tests/bench/peers.a
+PEERS_CXX    = $(if $(findstring clang,$(CC)),clang++,g++)
+BENCH_C      = -std=c11 -D_GNU_SOURCE -DBENCH_SOURCES='"$(CURDIR)/tests/bench"'
+
+.PHONY: bench deps-bench
 .SECONDARY: $(BENCHES:%=$(O)/obj/tests/bench/%.o)
 
 bench: $(B:%=$(O)/tests/bench/%) ## measures against peers; QUICK=1, B=NAME, BENCH_TSV=FILE
-	@if [ -n "$$BENCH_TSV" ]; then printf 'bench\tpeer\tmetric\tvalue\tunit\n' >"$$BENCH_TSV"; fi
-	@failed=; export BENCH_QUICK='$(QUICK)' PYTHON='$(or $(PYTHON),python3)'; \
-	[ -z "$$BENCH_QUICK" ] || export BENCH_END=$$(($$(date +%s) + 45)); \
-	for b in $^; do "$$b" || failed="$$failed $${b##*/}"; done; \
-	[ -z "$$failed" ] || { echo "could not be measured:$$failed"; exit 1; }
+	@BENCH_QUICK='$(QUICK)' PYTHON='$(or $(PYTHON),python3)' tests/bench/run.sh $^
+
+deps-bench: ## installs the peers that `make bench` compares with
+	@CC='$(CC)' tests/packages.sh libboost-dev libqb-dev libzmq3-dev libnng-dev
+	@rm -f $(PEERS_CC) $(PEERS_LD)
+
+$(PEERS_CC): tests/bench/peers.sh $(O)/.flags
+	@mkdir -p $(@D)
+	@CC='$(CC)' CXX='$(PEERS_CXX)' tests/bench/peers.sh $(PEERS_CC) $(PEERS_LD)
+
+$(PEERS_LD): $(PEERS_CC)
 
 $(O)/obj/tests/bench/%.o: tests/bench/%.c $(O)/.flags
 	@mkdir -p $(@D)
-	$(call run,CC)$(COMPILE) -std=c11 -D_GNU_SOURCE -DBENCH_SOURCES='"$(CURDIR)/tests/bench"' \
-	    -c -o $@ $<
+	$(call run,CC)$(COMPILE) $(BENCH_C) -c -o $@ $<
 
-$(BENCH_BIN): $(O)/tests/bench/%: $(O)/obj/tests/bench/%.o $(BENCH_OBJ) $(O)/lib/libmproc.so \
-              $(O)/lib/$(SONAME)
+$(O)/obj/tests/bench/peers/%.o: tests/bench/peers/%.c $(PEERS_CC) $(O)/.flags
 	@mkdir -p $(@D)
-	$(call run,LD)$(LINK) -o $@ $< $(BENCH_OBJ) -L$(O)/lib -Wl,-rpath,'$$ORIGIN/../../lib' \
-	    -lmproc $(LDLIBS) -lm
+	$(call run,CC)$(COMPILE) $(BENCH_C) @$(PEERS_CC) -c -o $@ $<
+
+# The only C++. Without Boost it is nothing.
+$(O)/obj/tests/bench/peers/boost_mq.o: tests/bench/peers/boost_mq.cc $(PEERS_CC) $(O)/.flags
+	@mkdir -p $(@D)
+	$(call run,CXX)if grep -q BOOST $(PEERS_CC); \
+	then $(PEERS_CXX) -std=c++11 -Wall -Wextra $(CFLAGS) -pthread -c -o $@ $<; \
+	else $(CC) $(CFLAGS) -x c -c -o $@ /dev/null; fi
+
+$(PEERS): $(PEERS_OBJ)
+	@rm -f $@
+	$(call run,AR)$(AR) rcs $@ $^
+
+$(BENCH_BIN): $(O)/tests/bench/%: $(O)/obj/tests/bench/%.o $(BENCH_OBJ) $(PEERS) $(PEERS_LD) \
+              $(O)/lib/libmproc.so $(O)/lib/$(SONAME)
+	@mkdir -p $(@D)
+	$(call run,LD)$(LINK) -o $@ $< $(BENCH_OBJ) $(PEERS) -L$(O)/lib \
+	    -Wl,-rpath,'$$ORIGIN/../../lib' -lmproc -Wl,--as-needed @$(PEERS_LD) $(LDLIBS) -lm

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Python's side of the benchmarks.
 
-python.py OBJECT METRIC PARTIES SECONDS CPU CPU
+python.py OBJECT METRIC PARTIES SECONDS CPU CPU LENGTH
 
 Measures one object of multiprocessing as the C contenders measure theirs, and prints one figure:
 seconds for one piece of work, or pieces a second. CPU is where even and odd parties run, -1: free.
+LENGTH is that of a message.
 """
 
 import multiprocessing
@@ -131,6 +132,128 @@ class Turns:
             self.turn.value = 0
 
 
+class Pipe:
+    """The default pipe, which goes both ways; who gets is number 1, and there and back also 0."""
+
+    def __init__(self, length):
+        self.ends = context.Pipe()
+        self.bytes = b"Z" * length
+
+    def send(self, to):
+        self.ends[1 - to].send_bytes(self.bytes)
+
+    def receive(self, to):
+        return self.ends[to].recv_bytes()
+
+    def end(self):
+        self.ends[0].send_bytes(b"")
+
+
+class OneWayPipe(Pipe):
+    """Two pipes that go one way."""
+
+    def __init__(self, length):
+        super().__init__(length)
+        self.pipes = [context.Pipe(duplex=False) for _ in range(2)]
+
+    def send(self, to):
+        self.pipes[to][1].send_bytes(self.bytes)
+
+    def receive(self, to):
+        return self.pipes[to][0].recv_bytes()
+
+    def end(self):
+        self.pipes[1][1].send_bytes(b"")
+
+
+class Queues:
+    """A queue for each direction."""
+
+    def __init__(self, make, length):
+        self.queues = [make(), make()]
+        self.bytes = b"Z" * length
+
+    def send(self, to):
+        self.queues[to].put(self.bytes)
+
+    def receive(self, to):
+        return self.queues[to].get()
+
+    def end(self):
+        self.queues[1].put(b"")
+
+
+class LongQueues(Queues):
+    """Queues that grow: the producer rests while there is much in them, which is also fastest."""
+
+    def __init__(self, length):
+        super().__init__(context.Queue, length)
+        self.most = min(4096, (8 << 20) // length)
+        self.unseen = 0
+
+    def send(self, to):
+        self.queues[to].put(self.bytes)
+        self.unseen += 1
+        if self.unseen * 8 >= self.most:
+            self.unseen = 0
+            while self.queues[to].qsize() > self.most:
+                time.sleep(500e-6)
+
+
+def one_way(way, parties, seconds, cpus):
+    """Messages a second that come out, of all consumers together."""
+    producers = parties // 2
+    start = context.Barrier(parties)
+    stop = context.RawValue("i", 0)
+    ended = context.Value("i", 0)
+    parts = context.RawArray("d", 3 * producers)
+
+    def produce():
+        send = way.send
+        while not stop.value:
+            send(1)
+        with ended:
+            ended.value += 1
+            last = ended.value == producers
+        if last:
+            for _ in range(producers):
+                way.end()
+
+    def consume(place):
+        receive, length = way.receive, len(way.bytes)
+        looks = 1 if length > 1024 else 8
+        warm = now() + max(warm_up(cpus), 10e-3)
+        count, began, done = 0, None, None
+        while True:
+            message = receive(1)
+            if len(message) != length:
+                break
+            if done:
+                continue
+            count += 1
+            if count % looks == 0:
+                if began is None:
+                    if now() >= warm:
+                        count, began = 0, now()
+                elif now() - began >= seconds:
+                    done = now()
+                    stop.value = 1
+                    parts[place : place + 3] = count, began, done
+        if not done and began:  # another consumer has said stop
+            parts[place : place + 3] = count, began, now()
+
+    def party(index):
+        pin(cpus, index)
+        start.wait()
+        if index % 2 == 0:
+            produce()
+        else:
+            consume(index // 2 * 3)
+
+    run(party, parties)
+    return sum(parts[0::3]) / (max(parts[2::3]) - min(began for began in parts[1::3] if began))
+
+
 def round_trip(way, parties, seconds, cpus):
     """The median of round trips, each answers at once."""
     return ping_pong(way, parties, seconds, cpus, lambda: None)[0]
@@ -207,6 +330,7 @@ def main():
     kind, metric = sys.argv[1:3]
     parties, seconds = int(sys.argv[3]), float(sys.argv[4])
     cpus = [int(sys.argv[5]), int(sys.argv[6])]
+    length = int(sys.argv[7])
     thing = {
         "Lock": context.Lock,
         "RLock": context.RLock,
@@ -214,6 +338,10 @@ def main():
         "Event": Events,
         "Condition": Turns,
         "Barrier": lambda: context.Barrier(parties),
+        "Pipe": lambda: Pipe(length),
+        "OneWayPipe": lambda: OneWayPipe(length),
+        "SimpleQueue": lambda: Queues(context.SimpleQueue, length),
+        "Queue": lambda: LongQueues(length),
     }[kind]()
     measure = globals()[metric]
     print(repr(measure(thing, parties, seconds, cpus)))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The order of the runs. */
+/* The order of the runs, and how much time each table gets. */
 #include "bench.h"
 
 #include "internal.h"
@@ -14,12 +14,7 @@
 #define FAILURES 3 /* after so many it is not tried again */
 
 static bool quick;
-
-/* What a group may take; what is not done by then is not done, but each contender runs once. */
-static double budget(void)
-{
-    return quick ? 2 : 20;
-}
+static int64_t end_of_all; /* by bench_now(); 0: none */
 
 static int runs_of(const bench_metric *m, const bench_contender *c)
 {
@@ -42,16 +37,25 @@ static int count_of(const bench_contender *contenders)
     return n;
 }
 
-static void measure(bench_group *g, bench_page *page)
+/* The placements at which it is measured. */
+static unsigned placements_of(const bench_metric *m)
+{
+    return quick ? m->placements & ~m->thorough : m->placements;
+}
+
+/* What is not done by `end` is not done, but of each contender one run. */
+static void measure(bench_group *g, bench_page *page, int64_t end)
 {
     const bench_metric *m = g->metric;
     int n = count_of(m->contenders);
-    int64_t end = bench_now() + (int64_t)(budget() * 1e9);
     for (int r = 0; r < BENCH_RUNS; r++)
         for (int i = 0; i < n; i++) {
             const bench_contender *c = &m->contenders[i];
             g->value[i][r] = NAN;
-            if (r >= runs_of(m, c) || g->failed[i] == FAILURES || (r > 0 && bench_now() > end))
+            if (r >= runs_of(m, c) && g->failed[i] < r)
+                continue;
+            if (g->failed[i] == FAILURES || bench_is_missing(c) || (quick && c->thorough) ||
+                (g->failed[i] < r && bench_now() > end))
                 continue;
             if (bench_run_once(page, m, c, g->placement, seconds_of(m))) {
                 g->value[i][r] = page->value;
@@ -63,16 +67,29 @@ static void measure(bench_group *g, bench_page *page)
 }
 
 /* Whether ours could be measured. */
+static bool has_ours(const bench_group *g)
+{
+    bool measured = true;
+    for (int i = 0; i < count_of(g->metric->contenders); i++)
+        if (strcmp(g->metric->contenders[i].name, "ours") == 0) {
+            measured = false;
+            for (int r = 0; r < BENCH_RUNS; r++)
+                measured = measured || !isnan(g->value[i][r]);
+        }
+    return measured;
+}
+
+/* `left` tables have to be done, this one included. Returns whether ours could be measured. */
 static bool measure_at(const char *bench, const bench_metric *m, unsigned placement,
-                       bench_page *page)
+                       bench_page *page, int left)
 {
     static bench_group g;
     memset(&g, 0, sizeof g);
     g.bench = bench;
     g.metric = m;
     g.placement = placement;
-    const char *end = getenv("BENCH_END");
-    if (end != NULL && end[0] != '\0' && time(NULL) >= atoll(end)) {
+    int64_t now = bench_now();
+    if (end_of_all != 0 && now >= end_of_all) {
         printf("\n%s %s: left out, no time is left\n", bench, m->name);
         return true;
     }
@@ -80,22 +97,33 @@ static bool measure_at(const char *bench, const bench_metric *m, unsigned placem
         printf("\n%s %s: left out on two processors, there is but one\n", bench, m->name);
         return true;
     }
-    measure(&g, page);
+    int64_t most = quick ? 2000000000 : 20000000000;
+    int64_t share = end_of_all != 0 ? (end_of_all - now) / left : most;
+    measure(&g, page, now + (share < most ? share : most));
     bench_print_group(&g);
-    bool measured = true;
-    for (int i = 0; i < count_of(m->contenders); i++)
-        if (strcmp(m->contenders[i].name, "ours") == 0) {
-            measured = false;
-            for (int r = 0; r < BENCH_RUNS; r++)
-                measured = measured || !isnan(g.value[i][r]);
+    return has_ours(&g);
+}
+
+/* How many tables there will be. */
+static int plan(const bench_metric *metrics, int count)
+{
+    int tables = 0, all = 0;
+    for (int i = 0; i < count; i++)
+        for (unsigned where = BENCH_ALONE; where <= BENCH_FREE; where *= 2) {
+            all += (metrics[i].placements & where) != 0;
+            tables += (placements_of(&metrics[i]) & where) != 0;
         }
-    return measured;
+    if (quick)
+        bench_print_quick(metrics, count, tables, all);
+    return tables;
 }
 
 int bench_main(const char *bench, const bench_metric *metrics, int count)
 {
-    const char *q = getenv("BENCH_QUICK");
+    const char *q = getenv("BENCH_QUICK"), *end = getenv("BENCH_END");
     quick = q != NULL && q[0] != '\0' && strcmp(q, "0") != 0;
+    if (end != NULL && end[0] != '\0')
+        end_of_all = bench_now() + (atoll(end) - time(NULL)) * 1000000000;
     bench_page *page =
         mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) {
@@ -103,12 +131,13 @@ int bench_main(const char *bench, const bench_metric *metrics, int count)
         return 1;
     }
     bench_run_init();
-    bench_print_heading();
+    bench_print_heading(metrics, count);
+    int left = plan(metrics, count);
     bool good = true;
     for (int i = 0; i < count; i++)
         for (unsigned where = BENCH_ALONE; where <= BENCH_FREE; where *= 2)
-            if (metrics[i].placements & where)
-                good = measure_at(bench, &metrics[i], where, page) && good;
+            if (placements_of(&metrics[i]) & where)
+                good = measure_at(bench, &metrics[i], where, page, left--) && good;
     munmap(page, sizeof *page);
     return good ? 0 : 1;
 }

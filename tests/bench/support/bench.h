@@ -14,10 +14,12 @@
  * percent of the median. A ratio is the median of the ratios of runs that followed each other, so
  * it need not be the ratio of the two medians; it is where one has run more often, as beside
  * Python, which takes long to start. A contender that fails again and again is left alone, one
- * that never succeeds is left out with a line that says why.
+ * that never succeeds is left out with a line that says why; peers that were not there when the
+ * benchmark was built are named once, at its top.
  *
- * The environment: BENCH_QUICK=1 measures for a shorter time; BENCH_END=SECONDS (since the epoch)
- * begins nothing after that; PYTHON=FILE is the interpreter (python3); BENCH_TSV=FILE appends
+ * The environment: BENCH_QUICK=1 measures for a shorter time, and less: a line says what is left
+ * out; BENCH_END=SECONDS (since the epoch) is what all of it has to end by, and begins nothing
+ * after that; PYTHON=FILE is the interpreter (python3); BENCH_TSV=FILE appends
  *
  *   bench <tab> peer <tab> metric <tab> value <tab> unit
  *
@@ -30,6 +32,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define BENCH_PARTIES 8
@@ -50,6 +53,8 @@ typedef enum bench_unit {
     BENCH_THOUSANDS,
     BENCH_MS_PER_S, /* a plain value of the party: less is better */
     BENCH_PER_S,
+    BENCH_KIB,
+    BENCH_TIMES, /* how many times something else it is */
 } bench_unit;
 
 enum { BENCH_GATE, BENCH_WARM, BENCH_MEASURE, BENCH_STOP }; /* the phases of a run */
@@ -58,7 +63,8 @@ enum { BENCH_GATE, BENCH_WARM, BENCH_MEASURE, BENCH_STOP }; /* the phases of a r
 typedef struct bench_page {
     _Alignas(BENCH_LINE) _Atomic uint32_t phase;
     _Alignas(BENCH_LINE) _Atomic uint32_t ready;
-    _Alignas(BENCH_LINE) _Atomic uint64_t last; /* see bench_lead() */
+    _Alignas(BENCH_LINE) _Atomic uint64_t last;           /* see bench_lead() */
+    _Alignas(BENCH_LINE) _Atomic int joined, ended, left; /* parties; see peers/channel.h */
     _Alignas(BENCH_LINE) _Atomic int64_t stamp[2];
     _Atomic int64_t forth;
     struct {
@@ -77,7 +83,8 @@ typedef struct bench_party {
     bench_page *page;
     void *shared; /* 64 KiB, zeroed for each run, the same for all its parties */
     int index, parties;
-    int argument; /* the metric's */
+    int argument;  /* the metric's */
+    size_t length; /* the metric's */
     unsigned placement;
     double seconds; /* of measuring */
     uint32_t phase; /* as last seen */
@@ -91,13 +98,24 @@ typedef struct bench_need {
     unsigned where; /* placements; 0: all */
 } bench_need;
 
+/* A channel for messages that somebody else made; see peers/channel.h. All NULL: it was not there
+ * when this was built. */
+typedef struct bench_peer {
+    void (*prepare)(bench_party *p);
+    void (*one_way)(bench_party *p); /* as party */
+    void (*round_trip)(bench_party *p);
+} bench_peer;
+
 /* One way to do what is measured. */
 typedef struct bench_contender {
     const char *name;                /* "ours" for the library, "ours-..." for a variant */
     void (*prepare)(bench_party *p); /* in the host, before the parties are forked; or NULL */
     void (*party)(bench_party *p);   /* in each party */
     const char *python;              /* instead of the two: words for python.py */
+    const bench_peer *peer;          /* instead of the two: what it does there and back, or */
+    bool one_way;                    /* one way */
     bench_need need;                 /* of our ratio to it */
+    bool thorough;                   /* left out by BENCH_QUICK */
 } bench_contender;
 
 typedef struct bench_metric {
@@ -107,9 +125,11 @@ typedef struct bench_metric {
     unsigned placements;
     bench_unit unit;
     int argument;
-    bench_need need; /* of our figure itself, in the unit */
-    double seconds;  /* of a run; 0: the usual */
-    int runs;        /* 0: the usual */
+    size_t length;     /* bytes of a message */
+    bench_need need;   /* of our figure itself, in the unit */
+    double seconds;    /* of a run; 0: the usual */
+    int runs;          /* 0: the usual */
+    unsigned thorough; /* placements that are left out by BENCH_QUICK */
 } bench_metric;
 
 /* Measures, and prints; the exit status says whether ours could be measured. */

@@ -15,6 +15,7 @@ static const struct {
     [BENCH_NS] = {"ns", 1e9, false},        [BENCH_US] = {"us", 1e6, false},
     [BENCH_MILLIONS] = {"M/s", 1e-6, true}, [BENCH_THOUSANDS] = {"k/s", 1e-3, true},
     [BENCH_MS_PER_S] = {"ms/s", 1, false},  [BENCH_PER_S] = {"1/s", 1, false},
+    [BENCH_KIB] = {"KiB", 1, false},        [BENCH_TIMES] = {"x", 1, false},
 };
 
 static const char *name_of(unsigned placement)
@@ -79,6 +80,8 @@ static double ratio(const bench_group *g, int ours, int peer)
 /* Three digits that mean something. */
 static const char *figure(double x, char text[32])
 {
+    if (isnan(x))
+        return "-";
     int decimals = x >= 100 ? 0 : x >= 10 ? 1 : x >= 1 ? 2 : 3;
     snprintf(text, 32, "%.*f", decimals, x);
     return text;
@@ -88,7 +91,7 @@ static void print_need(const bench_need *need, unsigned placement, double value,
 {
     if (need->where != 0 && !(need->where & placement))
         return;
-    if (placement == BENCH_FREE && bench_processors() < 2)
+    if (isnan(value) || (placement == BENCH_FREE && bench_processors() < 2))
         return;
     if (need->at_most != 0)
         printf("   needs <= %.2f%s: %s", need->at_most, unit,
@@ -124,7 +127,8 @@ static void print_line(const bench_group *g, const char *label, int i, int ours,
     char text[32];
     double spread = 0, value = median(g->value[i], &spread) * units[m->unit].factor;
     if (isnan(value)) {
-        printf("%-30s left out: %s\n", label, g->why[i]);
+        if (g->why[i][0] != '\0') /* else it was not tried */
+            printf("%-30s left out: %s\n", label, g->why[i]);
         return;
     }
     printf("%-30s %9s %-4s %5.0f%%", label, figure(value, text), units[m->unit].name, spread);
@@ -180,7 +184,40 @@ void bench_print_group(const bench_group *g)
     fflush(stdout);
 }
 
-void bench_print_heading(void)
+/* The contenders of which it is true, each once. Returns how many there are. */
+static int print_names(const bench_metric *metrics, int count,
+                       bool (*is_so)(const bench_contender *c), const char *before)
+{
+    const char *named[BENCH_CONTENDERS];
+    int n = 0;
+    for (int i = 0; i < count; i++)
+        for (const bench_contender *c = metrics[i].contenders; c->name != NULL; c++) {
+            int j = 0;
+            while (j < n && strcmp(named[j], c->name) != 0)
+                j++;
+            if (!is_so(c) || j < n || n == BENCH_CONTENDERS)
+                continue;
+            printf("%s%s", n == 0 ? before : ", ", c->name);
+            named[n++] = c->name;
+        }
+    return n;
+}
+
+static bool is_thorough(const bench_contender *c)
+{
+    return c->thorough;
+}
+
+void bench_print_quick(const bench_metric *metrics, int count, int tables, int all)
+{
+    if (all > tables)
+        printf("quick, left out: %d of %d tables", all - tables, all);
+    if (print_names(metrics, count, is_thorough, all > tables ? "; " : "quick, left out: ") > 0 ||
+        all > tables)
+        putchar('\n');
+}
+
+void bench_print_heading(const bench_metric *metrics, int count)
 {
     double load[3] = {0};
     getloadavg(load, 3);
@@ -188,4 +225,6 @@ void bench_print_heading(void)
            bench_processors() == 1 ? "" : "s", load[0],
            bench_python() != NULL ? ", " : "; no python3",
            bench_python() != NULL ? bench_python() : "");
+    if (print_names(metrics, count, bench_is_missing, "built without ") > 0)
+        printf(" (make deps-bench installs what is missing)\n");
 }

@@ -25,6 +25,8 @@
 
 #define SHARED_BYTES 65536
 #define PATIENCE     10 /* seconds that a run may take beyond its measuring */
+#define WARM_UP      10e-3
+#define WARM_UP_FREE 30e-3 /* the scheduler has to find out who had better run apart */
 
 static volatile sig_atomic_t host; /* the process group to kill, or 0 */
 static cpu_set_t allowed;
@@ -120,7 +122,12 @@ static _Noreturn void be_party(bench_party *p, const bench_contender *c)
     while (atomic_load(&p->page->phase) == BENCH_GATE)
         sched_yield();
     p->phase = BENCH_WARM; /* even if it is later by now: the next look will tell */
-    c->party(p);
+    if (c->peer == NULL)
+        c->party(p);
+    else if (c->one_way)
+        c->peer->one_way(p);
+    else
+        c->peer->round_trip(p);
     _exit(0);
 }
 
@@ -169,7 +176,9 @@ static _Noreturn void run_parties(bench_party *p, const bench_contender *c)
     p->shared = mmap(NULL, SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p->shared == MAP_FAILED)
         bench_fail(p, "mmap: %s", strerror(errno));
-    if (c->prepare != NULL)
+    if (c->peer != NULL)
+        c->peer->prepare(p);
+    else if (c->prepare != NULL)
         c->prepare(p);
     pid_t self = getpid();
     for (p->index = 0; p->index < p->parties; p->index++) {
@@ -183,8 +192,7 @@ static _Noreturn void run_parties(bench_party *p, const bench_contender *c)
     }
     while (atomic_load(&p->page->ready) < (uint32_t)p->parties)
         nap(100e-6);
-    /* The scheduler needs a while to find out who had better run apart. */
-    say(p, BENCH_WARM, p->placement == BENCH_FREE ? 30e-3 : p->seconds / 10);
+    say(p, BENCH_WARM, p->placement == BENCH_FREE ? WARM_UP_FREE : WARM_UP);
     say(p, BENCH_MEASURE, p->seconds);
     say(p, BENCH_STOP, 0);
     for (int i = 0; i < p->parties; i++)
@@ -206,8 +214,9 @@ static _Noreturn void run_python(bench_party *p, const bench_contender *c)
     }
     if (bench_python() == NULL)
         bench_fail(p, "there is no python3");
-    snprintf(command, sizeof command, "exec '%s' '%s/python.py' %s %d %g %s %s 2>&1",
-             bench_python(), BENCH_SOURCES, c->python, p->parties, p->seconds, first, second);
+    snprintf(command, sizeof command, "exec '%s' '%s/python.py' %s %d %g %s %s %zu 2>&1",
+             bench_python(), BENCH_SOURCES, c->python, p->parties, p->seconds, first, second,
+             p->length);
     FILE *out = popen(command, "re");
     char *end = line;
     while (out != NULL && fgets(line, sizeof line, out) != NULL)
@@ -288,6 +297,7 @@ bool bench_run_once(bench_page *page, const bench_metric *m, const bench_contend
     bench_party p = {.page = page,
                      .parties = m->parties,
                      .argument = m->argument,
+                     .length = m->length,
                      .placement = placement,
                      .seconds = seconds};
     sigset_t chld, before;

@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+#   run.sh PROGRAM ...
+#
+# Runs benchmarks. With BENCH_QUICK, all of them together end within a minute: each gets its share
+# of the time that is left, according to how much it has to do.
+set -u
+seconds=48 # what runs over comes on top
+
+share() {
+    case ${1##*/} in
+    queue) echo 10 ;;
+    roundtrip) echo 6 ;;
+    connection) echo 5 ;;
+    idle) echo 4 ;;
+    *) echo 2 ;;
+    esac
+}
+
+[ "${BENCH_QUICK:-0}" != 0 ] || BENCH_QUICK=
+if [ -n "${BENCH_TSV:-}" ]; then
+    printf 'bench\tpeer\tmetric\tvalue\tunit\n' >"$BENCH_TSV" || exit 1
+fi
+shares=0
+for program; do
+    shares=$((shares + $(share "$program")))
+done
+end=$(($(date +%s) + seconds))
+failed=
+for program; do
+    if [ -n "$BENCH_QUICK" ]; then
+        now=$(date +%s)
+        left=$((end > now ? end - now : 0))
+        BENCH_END=$((now + left * $(share "$program") / shares))
+        export BENCH_END
+        shares=$((shares - $(share "$program")))
+    fi
+    "$program" || failed="$failed ${program##*/}"
+done
+[ -z "$failed" ] || {
+    echo "could not be measured:$failed"
+    exit 1
+}
