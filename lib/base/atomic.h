@@ -39,10 +39,12 @@
 #define mp__or_relaxed(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define mp__or_release(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_release)
 #define mp__or_seq(p, v)      atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
+#define mp__xor_seq(p, v)     atomic_fetch_xor_explicit((p), (v), memory_order_seq_cst)
 #define mp__and_release(p, v) atomic_fetch_and_explicit((p), (v), memory_order_release)
 #define mp__and_seq(p, v)     atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 
-#define mp__fence_seq() atomic_thread_fence(memory_order_seq_cst)
+#define mp__fence_seq()     atomic_thread_fence(memory_order_seq_cst)
+#define mp__fence_acquire() atomic_thread_fence(memory_order_acquire)
 
 /* The same behind a read-modify-write of this thread, which on x86 is one already. */
 #if defined(__x86_64__) || defined(__i386__)

@@ -2,6 +2,7 @@
 /* Getting messages out of a queue; chan/queue.c tells the whole. */
 #include "chan/queue.h"
 
+#include "os/clock.h"
 #include "os/step.h"
 
 #include <mproc/error.h>
@@ -15,13 +16,6 @@ typedef struct place {
     size_t least, most;
     size_t length; /* of the message that was found */
 } place;
-
-/* Copies a message out, with get_lock held if it is inline. */
-static void copy_out(const mp__ring_message *m, place *to)
-{
-    if (m->length > 0)
-        memcpy(to->data, m->data, m->length);
-}
 
 /* Closed is read first: then an empty ring stays empty. */
 static int why_empty(const mp_queue *q)
@@ -38,42 +32,48 @@ static bool matches(const mp__ring_message *m, place *to)
     return m->length >= to->least && m->length <= to->most;
 }
 
-/* Right after get_lock was released: so many messages less. Room in bytes may be room for many, or
- * not for the one who would be woken. */
+/* After messages were taken, which is a full barrier. Room in bytes may be room for many, or not for
+ * the one who would be woken. */
 static void wake_putters(mp_queue *q, int messages)
 {
     if (q->limited)
         mp__waitword_wake_unlocked(&q->not_full, q->ring.capacity != 0 ? MP__WAKE_ALL : messages);
 }
 
-static int try_get(mp_queue *q, place *to, mp__patience *p)
+/* Looks at the next message, and copies it if it fits and is in the ring. Returns 0 or why not; it
+ * is true only if the message can be taken. */
+static int view_one(mp_queue *q, mp__ring_view *v, place *to)
 {
-    int rc = why_empty(q);
-    if (rc < 0)
-        return rc;
-    rc = mp__queue_lock_get(q, p);
-    if (rc < 0)
-        return rc;
-    mp__ring *r = &q->ring;
-    mp__ring_message m;
-    bool there = mp__ring_peek(r, &m);
-    bool fits = there && matches(&m, to);
-    if (fits && m.block == NULL)
-        copy_out(&m, to);
+    while (!mp__ring_look(&q->ring, v)) {
+        int rc = why_empty(q);
+        if (rc != 0)
+            return rc;
+    }
+    if (!matches(&v->message, to))
+        return MP_EMSGSIZE;
+    if (v->message.kind == MP__RING_BYTES)
+        mp__ring_copy(to->data, &v->message);
     MP_STEP("queue.get.copied");
-    if (fits)
-        mp__ring_consume(r, &m);
-    MP_STEP("queue.get.consumed");
-    mp__mutex_unlock(&r->get_lock);
-    if (!fits)
-        return there ? MP_EMSGSIZE : MP_EEMPTY;
-    MP_STEP("queue.get.unlocked");
+    return 0;
+}
+
+static int try_get(mp_queue *q, place *to)
+{
+    mp__ring *r = &q->ring;
+    mp__ring_view v;
+    int rc;
+    do {
+        rc = view_one(q, &v, to);
+        if (rc == MP_EMSGSIZE ? mp__ring_is_current(r, &v) : rc < 0)
+            return rc;
+    } while (rc < 0 || !mp__ring_take(r, &v));
+    MP_STEP("queue.get.taken");
     wake_putters(q, 1);
     MP_STEP("queue.get.woken");
-    if (m.block != NULL) {
-        copy_out(&m, to);
+    if (v.message.kind == MP__RING_BLOCK) {
+        memcpy(to->data, v.message.data, v.message.length);
         MP_STEP("queue.get.block_copied");
-        mp_shared_free(m.block);
+        mp_shared_free(v.message.block);
     }
     return 0;
 }
@@ -83,35 +83,70 @@ static bool has_message(void *q)
     return !mp_queue_empty(q);
 }
 
+/* Whether a put is going on: one that has not seen who joins the sleepers now. */
+static bool is_being_put(const mp_queue *q)
+{
+    return !mp__robust_abandoned(mp__load_seq(&q->ring.put_lock.word));
+}
+
+/* A large ring that nobody is putting into gives its memory back. */
+static void shrink(mp_queue *q)
+{
+    mp__mutex *m = &q->ring.put_lock;
+    if (!mp__ring_is_large(&q->ring) || !mp__mutex_take_free(m, mp__thread_self()))
+        return;
+    mp__ring_shrink(&q->ring);
+    mp__mutex_unlock(m);
+}
+
+/* For how long a getter that has seen a put going on sleeps. */
+#define PUT_TAKES_NS MP__NS_PER_MS
+
 /* Waits until the queue is not empty. Returns 0: look; or the code to return. */
 static int wait_message(mp_queue *q, mp__patience *p)
 {
     mp__deadline until = mp__patience_deadline(p);
-    if (mp__spin_until(has_message, q))
+    if (mp__spin_calmly(has_message, q, getenv("GAP") ? atoi(getenv("GAP")) : 1))
         return 0;
-    uint32_t ticket = mp__waitword_arm(&q->not_empty);
-    MP_STEP("queue.get.armed");
+    shrink(q);
+    uint32_t ticket = mp__sleepers_join(&q->not_empty);
+    p->joined = true;
+    MP_STEP("queue.get.joined");
+    mp__deadline slice = until;
+    if (is_being_put(q))
+        slice = mp__deadline_min(until, mp__deadline_in_ns(PUT_TAKES_NS));
     int rc = why_empty(q);
     if (rc != MP_EEMPTY)
         return rc;
-    rc = mp__waitword_sleep(&q->not_empty, ticket, until);
+    rc = mp__sleepers_sleep(&q->not_empty, ticket, slice);
     MP_STEP("queue.get.slept");
-    if (rc == MP_ETIMEDOUT)
+    if (rc == MP_ETIMEDOUT && slice.ns == until.ns)
         return why_empty(q);
-    if (rc < 0)
-        mp__waitword_wake(&q->not_empty, 1); /* the wake that we had may have been another's */
-    return rc;
+    return rc == MP_EINTR ? rc : 0;
+}
+
+/* Ends a call that may have joined the sleepers. If it leaves a message that it was woken for,
+ * another is. */
+static void leave(mp_queue *q, mp__patience *p, int rc)
+{
+    if (!p->joined)
+        return;
+    if (rc == MP_EMSGSIZE || rc == MP_EINTR)
+        mp__sleepers_wake(&q->not_empty, 1);
+    mp__sleepers_leave();
+    p->joined = false;
 }
 
 static int get_in_time(mp_queue *q, place *to, mp__patience *p)
 {
     int rc;
     do {
-        rc = try_get(q, to, p);
+        rc = try_get(q, to);
         if (rc != MP_EEMPTY || p->timeout <= 0)
-            return rc;
+            break;
         rc = wait_message(q, p);
     } while (rc == 0);
+    leave(q, p, rc);
     return rc;
 }
 
@@ -182,39 +217,50 @@ int mp_queue_get_alloc(mp_queue *q, void **data, size_t *length, double timeout)
     }
 }
 
-/* Takes what is there, as long as it fits, with one lock. */
-static int try_get_many(mp_queue *q, mp_bytes *messages, int count, mp__patience *p)
+/* Copies what is in the ring and fits, up to `count` messages. Returns how many the view holds, or
+ * why none. */
+static int view_many(mp_queue *q, mp__ring_view *v, mp_bytes *messages, mp__ring_block **blocks,
+                     int count)
 {
-    int rc = why_empty(q);
-    if (rc < 0)
-        return rc;
-    rc = mp__queue_lock_get(q, p);
-    if (rc < 0)
-        return rc;
-    void *blocks[MP__QUEUE_BATCH];
-    mp__ring_message m;
+    mp__ring_view wider;
     int n = 0;
-    bool there = true;
-    while (n < count && (there = mp__ring_peek(&q->ring, &m)) && m.length <= messages[n].capacity) {
-        place to = {messages[n].data, 0, messages[n].capacity, 0};
-        if (m.block == NULL)
-            copy_out(&m, &to);
-        messages[n].length = m.length;
-        blocks[n++] = m.block;
-        mp__ring_consume(&q->ring, &m);
-        MP_STEP("queue.get_many.consumed");
+    for (bool there = mp__ring_look(&q->ring, &wider); there && n < count;
+         there = mp__ring_look_on(&q->ring, &wider)) {
+        if (wider.message.length > messages[n].capacity) {
+            if (n > 0)
+                return n;
+            *v = wider;
+            return MP_EMSGSIZE;
+        }
+        *v = wider;
+        messages[n].length = v->message.length;
+        blocks[n] = v->message.kind == MP__RING_BLOCK ? v->message.block : NULL;
+        if (blocks[n] == NULL)
+            mp__ring_copy(messages[n].data, &v->message);
+        n++;
     }
-    mp__mutex_unlock(&q->ring.get_lock);
-    MP_STEP("queue.get_many.unlocked");
-    if (n > 0)
-        wake_putters(q, n);
+    return n > 0 ? n : why_empty(q);
+}
+
+/* Takes what is there, as long as it fits. */
+static int try_get_many(mp_queue *q, mp_bytes *messages, int count)
+{
+    mp__ring_block *blocks[MP__QUEUE_BATCH];
+    mp__ring_view v;
+    int n;
+    do {
+        n = view_many(q, &v, messages, blocks, count);
+        if (n == MP_EMSGSIZE ? mp__ring_is_current(&q->ring, &v) : n < 0)
+            return n;
+        MP_STEP("queue.get_many.copied");
+    } while (n <= 0 || !mp__ring_take(&q->ring, &v));
+    MP_STEP("queue.get_many.taken");
+    wake_putters(q, n);
     for (int i = 0; i < n; i++)
         if (blocks[i] != NULL) {
-            memcpy(messages[i].data, blocks[i], messages[i].length);
+            memcpy(messages[i].data, blocks[i]->data, messages[i].length);
             mp_shared_free(blocks[i]);
         }
-    if (n == 0)
-        return there ? MP_EMSGSIZE : MP_EEMPTY;
     return n;
 }
 
@@ -237,11 +283,12 @@ int mp_queue_get_many(mp_queue *q, mp_bytes *messages, int count, double timeout
     int done = 0;
     while (rc >= 0 && done < count) {
         rc = try_get_many(q, messages + done,
-                          count - done < MP__QUEUE_BATCH ? count - done : MP__QUEUE_BATCH, &p);
+                          count - done < MP__QUEUE_BATCH ? count - done : MP__QUEUE_BATCH);
         if (rc > 0)
             done += rc;
         else if (rc == MP_EEMPTY && done == 0 && timeout > 0)
             rc = wait_message(q, &p);
     }
+    leave(q, &p, rc);
     return done > 0 ? done : rc;
 }

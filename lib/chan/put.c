@@ -6,6 +6,24 @@
 
 #include <mproc/error.h>
 #include <mproc/shared.h>
+#include <string.h>
+
+/* With put_lock: makes the batch visible, and wakes who sleeps already. */
+static void publish(mp_queue *q, const mp__ring_batch *batch, int count)
+{
+    /* Behind the change of put_lock; pairs with a getter that joins and then looks at put_lock. */
+    mp__fence_after_change();
+    if (!mp__sleepers_any(&q->not_empty)) {
+        mp__ring_publish(&q->ring, batch);
+        MP_STEP("queue.put.published");
+        return;
+    }
+    mp__robust_announce_bell(mp__thread_self(), &q->not_empty.word);
+    mp__ring_publish(&q->ring, batch);
+    MP_STEP("queue.put.published_to_sleepers");
+    mp__sleepers_wake(&q->not_empty, count);
+    MP_STEP("queue.put.woken");
+}
 
 /* Puts as many of the messages as fit, at least one, or returns why not. */
 static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp__patience *p)
@@ -18,21 +36,20 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
     if (mp__load_relaxed(&r->closed)) { /* set under this lock */
         rc = MP_ECLOSED;
     } else {
-        mp__ring_position at = mp__ring_put_begin(r);
-        while (done < count && (rc = mp__ring_add(r, &at, &messages[done])) == 0)
+        mp__ring_batch batch = mp__ring_put_begin(r);
+        while (done < count && (rc = mp__ring_add(r, &batch, &messages[done])) == 0)
             done++;
-        if (done > 0)
+        if (done > 0) {
             MP_STEP("queue.put.copied");
-        mp__ring_publish(r, at);
-        if (done > 0)
-            MP_STEP("queue.put.published");
+            publish(q, &batch, done);
+        }
     }
     mp__mutex_unlock(&r->put_lock);
     if (done == 0)
         return rc;
     MP_STEP("queue.put.unlocked");
-    mp__waitword_wake_unlocked(&q->not_empty, done);
-    MP_STEP("queue.put.woken");
+    if (mp__sleepers_any(&q->not_empty)) /* behind the unlock's exchange */
+        mp__sleepers_wake(&q->not_empty, done);
     return done;
 }
 
@@ -76,6 +93,27 @@ static int check_message(const mp_queue *q, const void *data, size_t length)
     return capacity != 0 && (length > capacity || capacity - length < 8) ? MP_EMSGSIZE : 0;
 }
 
+/* A message as the ring takes it; a long one in a block. Without any lock. Returns 0 or
+ * MP_ENOMEM. */
+static int prepare(mp__ring_message *to, const void *data, size_t length)
+{
+    *to = (mp__ring_message){MP__RING_BYTES, data, length, NULL};
+    if (length <= MP__RING_INLINE_MOST)
+        return 0;
+    mp__ring_block *block;
+    if (length > SIZE_MAX - sizeof *block)
+        return MP_ENOMEM;
+    block = mp_shared_alloc(sizeof *block + length);
+    if (block == NULL)
+        return mp_shared_error();
+    MP_STEP("queue.put.allocated");
+    block->length = length;
+    mp__store_relaxed(&block->holder, 0);
+    memcpy(block->data, data, length);
+    *to = (mp__ring_message){MP__RING_BLOCK, NULL, length, block};
+    return 0;
+}
+
 int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout)
 {
     if (!mp__queue_is(q))
@@ -86,13 +124,10 @@ int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout)
         rc = check_message(q, data, length);
     if (rc < 0)
         return rc;
-    mp__ring_message m = {data, length, NULL};
-    if (length > MP__RING_INLINE_MOST) {
-        rc = mp__ring_prepare(&m);
-        if (rc < 0)
-            return rc;
-        MP_STEP("queue.put.prepared");
-    }
+    mp__ring_message m;
+    rc = prepare(&m, data, length);
+    if (rc < 0)
+        return rc;
     rc = put_some(q, &m, 1, &p);
     if (rc < 0)
         mp_shared_free(m.block);
@@ -103,10 +138,9 @@ int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout)
 static int prepare_batch(const mp_queue *q, const mp_bytes *from, mp__ring_message *to, int count)
 {
     for (int i = 0; i < count; i++) {
-        to[i] = (mp__ring_message){from[i].data, from[i].length, NULL};
         int rc = check_message(q, from[i].data, from[i].length);
         if (rc == 0)
-            rc = mp__ring_prepare(&to[i]);
+            rc = prepare(&to[i], from[i].data, from[i].length);
         if (rc < 0)
             return i > 0 ? i : rc;
     }

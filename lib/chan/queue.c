@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue is a ring (chan/ring.c: messages, room, and what deaths do to them) and two waitwords
- * (sync/waitword.h: why no wake-up is lost): getters sleep on not_empty, putters on not_full.
+ * A queue is a ring (chan/ring.c: messages, room, and what deaths do to them), on whose not_empty
+ * getters sleep (sync/sleepers.h: why none sleeps on while there is a message, whoever dies), and
+ * putters on not_full (sync/waitword.h).
  *
- * A lock is held while records are written or copied, never while somebody sleeps. A message that
- * the ring does not take inline is copied before put_lock is taken, and after get_lock is released.
- * The look for sleepers comes after the unlock, whose exchange orders it behind the published
- * change.
+ * put_lock is held while records are written, get takes no lock. A message that the ring does not
+ * take is copied before put_lock is taken, and after it was taken out.
  *
- * A death between publishing and waking: sleepers look again within 100 ms.
+ * A putter looks at not_empty when it has put_lock. If somebody sleeps there it announces the word,
+ * publishes, wakes, and only then unlocks: so its death wakes one. If nobody does it publishes
+ * without all that, and looks again after the unlock, whose exchange orders that look behind the
+ * published change. A getter that has joined looks at put_lock: if that is free, whoever takes it
+ * later sees the getter, and all that was put before is seen by its look at the ring; if it is held
+ * the getter sleeps for PUT_TAKES_NS at most.
+ *
+ * Putters that wait for room look again every 100 ms: a getter's death between taking and waking
+ * costs them so much.
  */
 #include "chan/queue.h"
 
@@ -38,32 +45,22 @@ mp__deadline mp__patience_deadline(mp__patience *p)
     return p->until;
 }
 
-/* Returns 0, MP_OWNERDEAD, MP_EAGAIN or MP_EINTR. */
-static int acquire(mp__mutex *m, mp__patience *p)
-{
-    int rc = mp__mutex_acquire(m, MP__AT_ONCE, false);
-    if (rc != MP_ETIMEDOUT)
-        return rc;
-    mp__deadline until = mp__patience_deadline(p);
-    mp__deadline least = mp__deadline_in_ns(MP__NS_PER_MS);
-    rc = mp__mutex_acquire(m, until.ns > least.ns ? until : least, p->timeout > 0);
-    return rc == MP_ETIMEDOUT ? MP_EAGAIN : rc;
-}
-
 int mp__queue_lock_put(mp_queue *q, mp__patience *p)
 {
-    int rc = acquire(&q->ring.put_lock, p);
-    if (rc == MP_OWNERDEAD)
-        mp__ring_repair_put(&q->ring);
-    return rc < 0 ? rc : 0;
-}
-
-int mp__queue_lock_get(mp_queue *q, mp__patience *p)
-{
-    int rc = acquire(&q->ring.get_lock, p);
-    if (rc == MP_OWNERDEAD)
-        mp__ring_repair_get(&q->ring);
-    return rc < 0 ? rc : 0;
+    mp__mutex *m = &q->ring.put_lock;
+    if (__builtin_expect(mp__mutex_take_free(m, mp__thread_self()), 1))
+        return 0;
+    int rc = mp__mutex_acquire(m, MP__AT_ONCE, false);
+    if (rc == MP_ETIMEDOUT) {
+        mp__deadline until = mp__patience_deadline(p);
+        mp__deadline least = mp__deadline_in_ns(MP__NS_PER_MS);
+        rc = mp__mutex_acquire(m, until.ns > least.ns ? until : least, p->timeout > 0);
+    }
+    if (rc == MP_OWNERDEAD) {
+        mp__ring_repair(&q->ring);
+        rc = 0;
+    }
+    return rc == MP_ETIMEDOUT ? MP_EAGAIN : rc;
 }
 
 int mp_queue_create(mp_queue **out, const mp_queue_options *options)
@@ -125,12 +122,12 @@ int mp_queue_close(mp_queue *q)
     if (!mp__queue_is(q))
         return MP_EINVAL;
     if (mp__mutex_lock(&q->ring.put_lock)) /* without a deadline, and deaf to mp_interrupt() */
-        mp__ring_repair_put(&q->ring);
+        mp__ring_repair(&q->ring);
     mp__store_release(&q->ring.closed, 1); /* pairs with why_empty() */
     MP_STEP("queue.close.closed");
     mp__mutex_unlock(&q->ring.put_lock);
     MP_STEP("queue.close.unlocked");
-    mp__waitword_wake(&q->not_empty, MP__WAKE_ALL);
+    mp__sleepers_wake(&q->not_empty, MP__SLEEPERS_ALL);
     MP_STEP("queue.close.getters_woken");
     mp__waitword_wake(&q->not_full, MP__WAKE_ALL);
     return 0;

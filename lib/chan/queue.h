@@ -6,6 +6,7 @@
 
 #include "base/deadline.h"
 #include "chan/ring.h"
+#include "sync/sleepers.h"
 #include "sync/waitword.h"
 
 #include <mproc/queue.h>
@@ -16,7 +17,7 @@
 struct mp_queue {
     _Atomic uint64_t magic;
     bool limited; /* putters may have to wait */
-    _Alignas(MP__CACHE_LINE) mp__waitword not_empty;
+    _Alignas(MP__CACHE_LINE) mp__sleepers not_empty;
     _Alignas(MP__CACHE_LINE) mp__waitword not_full;
     mp__ring ring;
 };
@@ -31,15 +32,15 @@ typedef struct mp__patience {
     double timeout;
     mp__deadline until;
     bool started;
+    bool joined; /* the sleepers on not_empty */
 } mp__patience;
 
 /* Checks a call's timeout, and whether an interrupt is pending. */
 int mp__patience_begin(mp__patience *p, double timeout);
 mp__deadline mp__patience_deadline(mp__patience *p);
 
-/* Acquire an internal lock, and repair what a death has left. A holder may be stopped, so there is
- * a deadline: the call's own, but at least 1 ms. Return 0, MP_EAGAIN or MP_EINTR. */
+/* Acquires put_lock, and repairs what a death has left. A holder may be stopped, so there is a
+ * deadline: the call's own, but at least 1 ms. Returns 0, MP_EAGAIN or MP_EINTR. */
 int mp__queue_lock_put(mp_queue *q, mp__patience *p);
-int mp__queue_lock_get(mp_queue *q, mp__patience *p);
 
 #endif

@@ -42,15 +42,16 @@ void mp__waitword_wake(mp__waitword *w, int most)
         mp__futex_wake(&w->word, MP__WAKE_ALL);
 }
 
-bool mp__spin_until(bool (*holds)(void *arg), void *arg)
+bool mp__spin_calmly(bool (*holds)(void *arg), void *arg, uint32_t pauses)
 {
     if (!mp__may_spin())
         return false;
     mp__spinner *spinner = &mp__thread_self()->waits;
     uint32_t most = mp__spin_most();
     uint32_t budget = mp__spin_budget(spinner);
-    for (uint32_t i = 0; i < budget; i++) {
-        mp__pause();
+    for (uint32_t i = 0; i < budget; i += pauses) {
+        for (uint32_t n = 0; n < pauses; n++)
+            mp__pause();
         if (holds(arg)) {
             mp__spin_paid(spinner, i, most);
             return true;
@@ -59,4 +60,9 @@ bool mp__spin_until(bool (*holds)(void *arg), void *arg)
     if (budget > 0)
         mp__spin_failed(spinner, most);
     return false;
+}
+
+bool mp__spin_until(bool (*holds)(void *arg), void *arg)
+{
+    return mp__spin_calmly(holds, arg, 1);
 }

@@ -50,4 +50,8 @@ static inline void mp__waitword_wake_unlocked(mp__waitword *w, int most)
  * all where there is one processor. Returns whether `holds` has come true. */
 bool mp__spin_until(bool (*holds)(void *arg), void *arg);
 
+/* The same with so many pauses between two looks: each look takes a cache line from whoever makes
+ * it come true, and so slows down one who does it again and again. */
+bool mp__spin_calmly(bool (*holds)(void *arg), void *arg, uint32_t pauses);
+
 #endif
