@@ -257,6 +257,16 @@ static bool is_ours(const incoming *in)
     }
 }
 
+/* The file with the rest. It is there as a whole, or the packet is none of ours: so nobody allocates
+ * what is only announced. */
+static int open_rest(mp_connection *c, incoming *in)
+{
+    int rc = rest_new(c, &in->rest, true);
+    if (rc == 0 && !mp__spill_holds(in->rest->file.fd, in->h.length - in->in_packet))
+        return MP_ESYS(EBADMSG);
+    return rc;
+}
+
 /* Whether the packet can be received, with its descriptor if it has one. Returns 0 or a code. */
 static int judge(mp_connection *c, incoming *in, const mp__receipt *receipt)
 {
@@ -269,7 +279,7 @@ static int judge(mp_connection *c, incoming *in, const mp__receipt *receipt)
     if (receipt->want == MP__WANT_SIZE || in->h.kind == WHOLE)
         return 0;
     if (in->h.kind == SPILLED)
-        return rest_new(c, &in->rest, true);
+        return open_rest(c, in);
     int fd = mp__socket_peek_carried(c->fd);
     in->carried = fd < 0 ? -1 : fd;
     return fd < 0 ? fd : 0;

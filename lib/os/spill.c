@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A write beyond the limit on files would raise SIGXFSZ, whose default is death. */
@@ -52,6 +53,15 @@ int mp__spill_write(int fd, const void *data, size_t length)
     int rc = fits_limit(length) ? write_all(fd, data, length) : MP_ESYS(EFBIG);
     errno = saved;
     return rc;
+}
+
+bool mp__spill_holds(int fd, size_t length)
+{
+    int saved = errno;
+    struct stat s;
+    bool holds = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && (uintmax_t)s.st_size >= length;
+    errno = saved;
+    return holds;
 }
 
 int mp__spill_read(int fd, void *data, size_t length)

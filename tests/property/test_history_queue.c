@@ -109,6 +109,7 @@ static int make_round(random_state *r)
 {
     static const mp_queue_options shapes[] = {
         {.maxsize = 1}, {.maxsize = 3}, {.maxsize = 50}, {.capacity = 40000}, {.maxsize = 0}};
+    static const double patience[] = {LONG, 0.001, 0};
     mp_queue_options o = shapes[random_below(r, 5)];
     o.size = sizeof o;
     CHECK(mp_queue_create(&w->queue, &o) == 0);
@@ -117,7 +118,7 @@ static int make_round(random_state *r)
     w->batches = random_below(r, 2);
     /* An unlimited queue must not fill the memory: there, producers pause. */
     w->pause = random_below(r, 3) == 0 ? 3000 : o.maxsize == 0 && o.capacity == 0 ? 200 : 0;
-    w->patience = random_below(r, 2) ? LONG : 0.001;
+    w->patience = patience[random_below(r, 3)];
     w->lives = 0;
     mp__store_seq(&w->stop_putting, 0);
     producers = 1 + random_below(r, PLACES / 2);

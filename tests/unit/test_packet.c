@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -167,6 +168,63 @@ static void test_foreign_packets(void **state)
     assert_int_equal(mp_connection_recv(a, got, sizeof got, 0), 6);
 }
 
+/* Sends the packet with a descriptor. */
+static void send_carried(int to, void *packet, size_t size, int carried)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    struct iovec part = {packet, size};
+    struct msghdr m = {.msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&m);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof carried);
+    memcpy(CMSG_DATA(rights), &carried, sizeof carried);
+    assert_int_equal(sendmsg(to, &m, 0), size);
+}
+
+/* Memory is not asked for what is only announced, and the connection goes on. */
+static void test_announced_and_not_there(void **state)
+{
+    (void)state;
+    struct {
+        uint32_t magic, kind;
+        uint64_t length;
+    } header;
+    void *data;
+    size_t length;
+    int ends[2], to = mp_connection_fileno(b);
+    assert_int_equal(mp_connection_send(b, "", 0, 0), 0);
+    assert_int_equal(recv(mp_connection_fileno(a), &header, sizeof header, 0), sizeof header);
+    header.kind = 2; /* with the rest in a file */
+    header.length = UINT64_C(1) << 60;
+    int file = memfd_create("test", MFD_CLOEXEC);
+    assert_int_equal(write(file, "four", 4), 4);
+    send_carried(to, &header, sizeof header, file);
+    assert_int_equal(mp_connection_next_size(a, 0), header.length);
+    assert_int_equal(mp_connection_recv_alloc(a, &data, &length, 0), MP_ESYS(EBADMSG));
+    header.length = 5;
+    send_carried(to, &header, sizeof header, file);
+    assert_int_equal(mp_connection_recv_alloc(a, &data, &length, 0), MP_ESYS(EBADMSG));
+    header.length = 4;
+    assert_int_equal(pipe(ends), 0);
+    send_carried(to, &header, sizeof header, ends[0]);
+    assert_int_equal(mp_connection_recv_alloc(a, &data, &length, 0), MP_ESYS(EBADMSG));
+    send_carried(to, &header, sizeof header, file);
+    assert_int_equal(mp_connection_recv_alloc(a, &data, &length, 0), 0);
+    assert_int_equal(length, 4);
+    assert_memory_equal(data, "four", 4);
+    free(data);
+    close(file);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* An end whose bare number another part of the program takes over, with a handle of its own. */
 static void test_an_end_taken_over(void **state)
 {
@@ -248,11 +306,9 @@ int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, two_way, finish)
     const struct CMUnitTest tests[] = {
-        TEST(test_descriptors_travel),
-        TEST(test_without_descriptors),
-        TEST(test_file_size_limit_is_no_signal),
-        TEST(test_foreign_packets),
-        TEST(test_an_end_taken_over),
+        TEST(test_descriptors_travel),           TEST(test_without_descriptors),
+        TEST(test_file_size_limit_is_no_signal), TEST(test_foreign_packets),
+        TEST(test_announced_and_not_there),      TEST(test_an_end_taken_over),
         TEST(test_fork_beside_a_large_send),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
