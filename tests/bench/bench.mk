@@ -5,8 +5,9 @@
 #   make bench QUICK=1     the most important of it, within a minute
 #   make bench B=NAME      one of them, or several: B='lock queue'
 #   PYTHON=FILE            another Python than python3 to compare with
-#   BENCH_TSV=FILE         writes the figures there, too: a line of names, then tab-separated
-#                          bench, peer, metric, value, unit
+#   BENCH_TSV=FILE         where the figures are written ($(O)/bench.tsv): a line of names, then
+#                          tab-separated bench, peer, metric, value, unit
+#   make bench-report      charts of these figures, into OUT=DIRECTORY ($(O)/charts)
 #
 # They use the shared library, as programs do.
 
@@ -27,11 +28,18 @@ PEERS       := $(O)/tests/bench/peers.a
 PEERS_CXX    = $(if $(findstring clang,$(CC)),clang++,g++)
 BENCH_C      = -std=c11 -D_GNU_SOURCE -DBENCH_SOURCES='"$(CURDIR)/tests/bench"'
 
-.PHONY: bench deps-bench
+BENCH_TSV   ?= $(O)/bench.tsv
+OUT         ?= $(O)/charts
+
+.PHONY: bench bench-report deps-bench
 .SECONDARY: $(BENCHES:%=$(O)/obj/tests/bench/%.o)
 
 bench: $(B:%=$(O)/tests/bench/%) ## measures against peers; QUICK=1, B=NAME, BENCH_TSV=FILE
-	@BENCH_QUICK='$(QUICK)' PYTHON='$(or $(PYTHON),python3)' tests/bench/run.sh $^
+	@BENCH_QUICK='$(QUICK)' PYTHON='$(or $(PYTHON),python3)' BENCH_TSV='$(BENCH_TSV)' \
+	    tests/bench/run.sh $^
+
+bench-report: ## draws charts of what `make bench` measured; BENCH_TSV=FILE, OUT=DIRECTORY
+	@'$(or $(PYTHON),python3)' tests/bench/report.py '$(BENCH_TSV)' '$(OUT)'
 
 deps-bench: ## installs the peers that `make bench` compares with
 	@CC='$(CC)' tests/packages.sh libboost-dev libqb-dev libzmq3-dev libnng-dev

@@ -144,35 +144,31 @@ PARTY(condition)
 PARTY(barrier)
 PARTY(connection)
 
-/* Half a millisecond in 1.2 s would be more than falling asleep takes. */
-#define METRICS(text, subject, times, left_out)                                                    \
-    {.name = text,                                                                                 \
-     .contenders = subject##_contenders,                                                           \
-     .parties = 1,                                                                                 \
-     .placements = BENCH_ALONE,                                                                    \
-     .unit = BENCH_MS_PER_S,                                                                       \
-     .argument = PROCESSOR_MS,                                                                     \
-     .seconds = 1.2,                                                                               \
-     .runs = 1,                                                                                    \
-     .need = {.at_most = (times) != 0 ? 0.5 : 0}},                                                 \
+#define METRIC(text, subject, what, in, most, left_out)                                            \
     {                                                                                              \
-        .name = text "-sleeps", .contenders = subject##_contenders, .parties = 1,                  \
-        .placements = BENCH_ALONE, .unit = BENCH_PER_S, .argument = SLEEPS, .seconds = 1.2,        \
-        .runs = 1, .need = {.at_most = (times)}, .thorough = (left_out)                            \
+        .name = text, .contenders = subject##_contenders, .parties = 1, .placements = BENCH_ALONE, \
+        .unit = (in), .argument = (what), .seconds = 1, .runs = 1, .need = {.at_most = (most)},    \
+        .thorough = (left_out) ? BENCH_ALONE : 0                                                   \
     }
-#define ONCE 3 /* a second, of a run that may take 0.4 s */
+#define METRICS(subject, text, left_out)                                                           \
+    METRIC(text, subject, PROCESSOR_MS, BENCH_MS_PER_S, 0, left_out),                              \
+        METRIC(text "-sleeps", subject, SLEEPS, BENCH_PER_S, 0, true)
+/* Half a millisecond is more than falling asleep takes; a run may take half a second. */
+#define NOTHING(subject, text)                                                                     \
+    METRIC(text, subject, PROCESSOR_MS, BENCH_MS_PER_S, 0.5, false),                               \
+        METRIC(text "-sleeps", subject, SLEEPS, BENCH_PER_S, 2, false)
 
 static const bench_metric metrics[] = {
-    METRICS("queue", queue, ONCE, 0),
-    METRICS("queue-full", full, ONCE, 0),
-    METRICS("connection", connection, ONCE, 0),
-    METRICS("lock", lock, 0, BENCH_ALONE),
-    METRICS("rlock", rlock, 0, BENCH_ALONE),
-    METRICS("semaphore", semaphore, 0, BENCH_ALONE),
-    METRICS("semaphore-owned", owned, 0, BENCH_ALONE),
-    METRICS("event", event, 0, BENCH_ALONE),
-    METRICS("condition", condition, 0, BENCH_ALONE),
-    METRICS("barrier", barrier, 0, BENCH_ALONE),
+    NOTHING(queue, "queue"),
+    NOTHING(full, "queue-full"),
+    NOTHING(connection, "connection"),
+    METRICS(lock, "lock", false),
+    METRICS(rlock, "rlock", true),
+    METRICS(semaphore, "semaphore", true),
+    METRICS(owned, "semaphore-owned", true),
+    METRICS(event, "event", false),
+    METRICS(condition, "condition", true),
+    METRICS(barrier, "barrier", true),
 };
 
 int main(void)

@@ -10,10 +10,11 @@ seconds=48 # what runs over comes on top
 
 share() {
     case ${1##*/} in
-    queue) echo 10 ;;
+    queue) echo 12 ;;
     roundtrip) echo 6 ;;
-    connection) echo 5 ;;
-    idle) echo 4 ;;
+    connection | idle) echo 5 ;;
+    lock) echo 4 ;;
+    event | shared) echo 3 ;;
     *) echo 2 ;;
     esac
 }

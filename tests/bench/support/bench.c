@@ -26,7 +26,7 @@ static int runs_of(const bench_metric *m, const bench_contender *c)
 static double seconds_of(const bench_metric *m)
 {
     double seconds = m->seconds != 0 ? m->seconds : 0.06;
-    return quick ? seconds / 3 : seconds;
+    return quick ? seconds / 2 : seconds;
 }
 
 static int count_of(const bench_contender *contenders)
@@ -97,7 +97,7 @@ static bool measure_at(const char *bench, const bench_metric *m, unsigned placem
         printf("\n%s %s: left out on two processors, there is but one\n", bench, m->name);
         return true;
     }
-    int64_t most = quick ? 2000000000 : 20000000000;
+    int64_t most = m->thorough == m->placements ? 10000000000 : 20000000000;
     int64_t share = end_of_all != 0 ? (end_of_all - now) / left : most;
     measure(&g, page, now + (share < most ? share : most));
     bench_print_group(&g);

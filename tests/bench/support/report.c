@@ -93,11 +93,12 @@ static void print_need(const bench_need *need, unsigned placement, double value,
         return;
     if (isnan(value) || (placement == BENCH_FREE && bench_processors() < 2))
         return;
+    const char *space = unit[0] != '\0' ? " " : "";
     if (need->at_most != 0)
-        printf("   needs <= %.2f%s: %s", need->at_most, unit,
+        printf("   needs <= %.2f%s%s: %s", need->at_most, space, unit,
                value <= need->at_most ? "ok" : "MISSED");
     if (need->at_least != 0)
-        printf("   needs >= %.2f%s: %s", need->at_least, unit,
+        printf("   needs >= %.2f%s%s: %s", need->at_least, space, unit,
                value >= need->at_least ? "ok" : "MISSED");
 }
 
@@ -225,6 +226,8 @@ void bench_print_heading(const bench_metric *metrics, int count)
            bench_processors() == 1 ? "" : "s", load[0],
            bench_python() != NULL ? ", " : "; no python3",
            bench_python() != NULL ? bench_python() : "");
+    if (load[0] > bench_processors() / 4.0)
+        printf("other work is going on: expect the rings to be far below what they can do\n");
     if (print_names(metrics, count, bench_is_missing, "built without ") > 0)
         printf(" (make deps-bench installs what is missing)\n");
 }
