@@ -5,9 +5,9 @@
 #   make bench QUICK=1     the most important of it, within a minute
 #   make bench B=NAME      one of them, or several: B='lock queue'
 #   PYTHON=FILE            another Python than python3 to compare with
-#   BENCH_TSV=FILE         where the figures are written ($(O)/bench.tsv): a line of names, then
+#   BENCH_TSV=FILE         where the figures go ($(O)/tests/bench/bench.tsv): a line of names, then
 #                          tab-separated bench, peer, metric, value, unit
-#   make bench-report      charts of these figures, into OUT=DIRECTORY ($(O)/charts)
+#   make bench-report      charts of these figures, into OUT=DIRECTORY ($(O)/tests/bench/charts)
 #
 # They use the shared library, as programs do.
 
@@ -28,8 +28,8 @@ PEERS       := $(O)/tests/bench/peers.a
 PEERS_CXX    = $(if $(findstring clang,$(CC)),clang++,g++)
 BENCH_C      = -std=c11 -D_GNU_SOURCE -DBENCH_SOURCES='"$(CURDIR)/tests/bench"'
 
-BENCH_TSV   ?= $(O)/bench.tsv
-OUT         ?= $(O)/charts
+BENCH_TSV   ?= $(O)/tests/bench/bench.tsv
+OUT         ?= $(O)/tests/bench/charts
 
 .PHONY: bench bench-report deps-bench
 .SECONDARY: $(BENCHES:%=$(O)/obj/tests/bench/%.o)

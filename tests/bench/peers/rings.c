@@ -4,8 +4,9 @@
  * allotted beforehand, and a process that dies between claiming a slot and filling it blocks all
  * others for ever.
  *
- * Either ring is an array of slots, a power of two, that positions, which only grow, walk round.
- * Written for this benchmark from the ideas alone.
+ * Either ring is an array of slots, a power of two, that positions, which only grow (and overflow),
+ * walk round. The slots lie close together, which is faster than a cache line for each. Written for
+ * this benchmark from the ideas alone.
  */
 #include "channel.h"
 #include "peers.h"
@@ -13,37 +14,36 @@
 #include <sys/mman.h>
 
 typedef struct ring {
-    _Alignas(BENCH_LINE) _Atomic size_t head; /* the next to be put */
-    _Alignas(BENCH_LINE) _Atomic size_t tail; /* the next to be got */
-    _Alignas(BENCH_LINE) size_t mask;
+    _Alignas(BENCH_LINE) _Atomic uint32_t head; /* the next to be put */
+    _Alignas(BENCH_LINE) _Atomic uint32_t tail; /* the next to be got */
+    _Alignas(BENCH_LINE) uint32_t slots;
     size_t stride; /* bytes from slot to slot */
-    unsigned char *slots;
+    _Alignas(BENCH_LINE) unsigned char memory[];
 } ring;
 
 typedef struct slot {
-    _Atomic size_t turn; /* the MPMC ring's alone */
-    size_t length;
+    _Atomic uint32_t turn; /* the ring of many has use for it */
+    uint32_t length;
     unsigned char bytes[];
 } slot;
 
 static ring *rings[BENCH_CHANNELS];
 
-static inline slot *slot_at(const ring *r, size_t position)
+static inline slot *slot_at(ring *r, uint32_t position)
 {
-    return (slot *)(void *)(r->slots + (position & r->mask) * r->stride);
+    return (slot *)(void *)(r->memory + (position & (r->slots - 1)) * r->stride);
 }
 
 static ring *make_ring(bench_party *p)
 {
     size_t slots = bench_slots(p);
-    size_t stride = (sizeof(slot) + p->length + BENCH_LINE - 1) / BENCH_LINE * BENCH_LINE;
+    size_t stride = (sizeof(slot) + p->length + 7) / 8 * 8;
     ring *r = mmap(NULL, sizeof(ring) + slots * stride, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     BENCH_CHECK(p, r != MAP_FAILED);
-    r->mask = slots - 1;
+    r->slots = (uint32_t)slots;
     r->stride = stride;
-    r->slots = (unsigned char *)(r + 1);
-    for (size_t i = 0; i < slots; i++)
+    for (uint32_t i = 0; i < slots; i++)
         atomic_init(&slot_at(r, i)->turn, i);
     return r;
 }
@@ -57,7 +57,7 @@ static void open_rings(bench_party *p)
 /* ---- One producer, one consumer. Each knows its own position, and looks at the other's, which
  * costs a cache line, only when what it last saw says that there is nothing left to do. */
 
-static size_t mine[BENCH_CHANNELS], seen[BENCH_CHANNELS]; /* of this process */
+static uint32_t mine[BENCH_CHANNELS], seen[BENCH_CHANNELS]; /* of this process */
 
 #define spsc_open open_rings
 
@@ -65,12 +65,12 @@ static inline void spsc_put(bench_party *p, int channel, const void *data, size_
 {
     (void)p;
     ring *r = rings[channel];
-    size_t position = mine[channel];
-    if (position - seen[channel] > r->mask)
+    uint32_t position = mine[channel];
+    if (position - seen[channel] == r->slots)
         BENCH_UNTIL((seen[channel] = atomic_load_explicit(&r->tail, memory_order_acquire),
-                     position - seen[channel] <= r->mask));
+                     position - seen[channel] < r->slots));
     slot *s = slot_at(r, position);
-    s->length = length;
+    s->length = (uint32_t)length;
     memcpy(s->bytes, data, length);
     mine[channel] = position + 1;
     atomic_store_explicit(&r->head, position + 1, memory_order_release);
@@ -79,12 +79,12 @@ static inline void spsc_put(bench_party *p, int channel, const void *data, size_
 static inline size_t spsc_get(bench_party *p, int channel, void *buffer, size_t capacity)
 {
     ring *r = rings[channel];
-    size_t position = mine[channel];
+    uint32_t position = mine[channel];
     if (position == seen[channel])
         BENCH_UNTIL((seen[channel] = atomic_load_explicit(&r->head, memory_order_acquire),
                      position != seen[channel]));
     slot *s = slot_at(r, position);
-    size_t length = s->length;
+    uint32_t length = s->length;
     BENCH_CHECK(p, length <= capacity);
     memcpy(buffer, s->bytes, length);
     mine[channel] = position + 1;
@@ -101,12 +101,12 @@ BENCH_PEER(bench_spsc_ring, spsc);
 #define vyukov_open open_rings
 
 /* Claims the next position whose slot's turn is `ahead` of it. */
-static inline slot *claim(ring *r, _Atomic size_t *next, size_t ahead, size_t *position)
+static inline slot *claim(ring *r, _Atomic uint32_t *next, uint32_t ahead, uint32_t *position)
 {
-    size_t at = atomic_load_explicit(next, memory_order_relaxed);
+    uint32_t at = atomic_load_explicit(next, memory_order_relaxed);
     for (int looks = 0;;) {
         slot *s = slot_at(r, at);
-        size_t turn = atomic_load_explicit(&s->turn, memory_order_acquire);
+        uint32_t turn = atomic_load_explicit(&s->turn, memory_order_acquire);
         if (turn == at + ahead) {
             if (atomic_compare_exchange_weak_explicit(next, &at, at + 1, memory_order_relaxed,
                                                       memory_order_relaxed)) {
@@ -115,7 +115,7 @@ static inline slot *claim(ring *r, _Atomic size_t *next, size_t ahead, size_t *p
             }
             continue; /* another was faster, and `at` is the next one */
         }
-        if ((ptrdiff_t)(turn - (at + ahead)) < 0) { /* full, or empty */
+        if ((int32_t)(turn - (at + ahead)) < 0) { /* full, or empty */
             if (looks++ < 500)
                 bench_pause();
             else
@@ -129,9 +129,9 @@ static inline void vyukov_put(bench_party *p, int channel, const void *data, siz
 {
     (void)p;
     ring *r = rings[channel];
-    size_t position;
+    uint32_t position;
     slot *s = claim(r, &r->head, 0, &position);
-    s->length = length;
+    s->length = (uint32_t)length;
     memcpy(s->bytes, data, length);
     atomic_store_explicit(&s->turn, position + 1, memory_order_release);
 }
@@ -139,12 +139,12 @@ static inline void vyukov_put(bench_party *p, int channel, const void *data, siz
 static inline size_t vyukov_get(bench_party *p, int channel, void *buffer, size_t capacity)
 {
     ring *r = rings[channel];
-    size_t position;
+    uint32_t position;
     slot *s = claim(r, &r->tail, 1, &position);
-    size_t length = s->length;
+    uint32_t length = s->length;
     BENCH_CHECK(p, length <= capacity);
     memcpy(buffer, s->bytes, length);
-    atomic_store_explicit(&s->turn, position + r->mask + 1, memory_order_release);
+    atomic_store_explicit(&s->turn, position + r->slots, memory_order_release);
     return length;
 }
 
