@@ -4,6 +4,7 @@
 
 #include "os/clock.h"
 #include "os/step.h"
+#include "sync/fileno.h"
 
 #include <mproc/error.h>
 #include <mproc/shared.h>
@@ -36,8 +37,11 @@ static bool matches(const mp__ring_message *m, place *to)
  * the one who would be woken. */
 static void wake_putters(mp_queue *q, int messages)
 {
-    if (q->limited)
-        mp__waitword_wake_unlocked(&q->not_full, q->ring.capacity != 0 ? MP__WAKE_ALL : messages);
+    if (!q->limited)
+        return;
+    mp__waitword_wake_unlocked(&q->not_full, q->ring.capacity != 0 ? MP__WAKE_ALL : messages);
+    if (mp__doorbells_any(&q->departures))
+        mp__doorbells_ring(&q->departures);
 }
 
 /* Looks at the next message, and copies it if it fits and is in the ring. Returns 0 or why not; it
@@ -80,13 +84,7 @@ static int try_get(mp_queue *q, place *to)
 
 static bool has_message(void *q)
 {
-    return !mp_queue_empty(q);
-}
-
-/* Whether a put is going on: one that has not seen who joins the sleepers now. */
-static bool is_being_put(const mp_queue *q)
-{
-    return !mp__robust_abandoned(mp__load_seq(&q->ring.put_lock.word));
+    return mp__queue_has_message(q);
 }
 
 /* A large ring that nobody is putting into gives its memory back. */
@@ -113,7 +111,7 @@ static int wait_message(mp_queue *q, mp__patience *p)
     p->joined = true;
     MP_STEP("queue.get.joined");
     mp__deadline slice = until;
-    if (is_being_put(q))
+    if (mp__queue_is_being_put(q))
         slice = mp__deadline_min(until, mp__deadline_in_ns(PUT_TAKES_NS));
     int rc = why_empty(q);
     if (rc != MP_EEMPTY)
@@ -142,6 +140,8 @@ static int get_in_time(mp_queue *q, place *to, mp__patience *p)
     int rc;
     do {
         rc = try_get(q, to);
+        if (rc == MP_EEMPTY)
+            mp__fileno_settle(&q->arrivals);
         if (rc != MP_EEMPTY || p->timeout <= 0)
             break;
         rc = wait_message(q, p);
@@ -286,7 +286,9 @@ int mp_queue_get_many(mp_queue *q, mp_bytes *messages, int count, double timeout
                           count - done < MP__QUEUE_BATCH ? count - done : MP__QUEUE_BATCH);
         if (rc > 0)
             done += rc;
-        else if (rc == MP_EEMPTY && done == 0 && timeout > 0)
+        if (rc == MP_EEMPTY)
+            mp__fileno_settle(&q->arrivals);
+        if (rc == MP_EEMPTY && done == 0 && timeout > 0)
             rc = wait_message(q, &p);
     }
     leave(q, &p, rc);

@@ -25,6 +25,14 @@ static void publish(mp_queue *q, const mp__ring_batch *batch, int count)
     MP_STEP("queue.put.woken");
 }
 
+/* With put_lock, before anything is visible; pairs as above with who arms and then looks at
+ * put_lock. Returns 0, or why one could not be told. */
+static int ring(mp_queue *q)
+{
+    mp__fence_after_change();
+    return mp__doorbells_any(&q->arrivals) ? mp__doorbells_ring(&q->arrivals) : 0;
+}
+
 /* Puts as many of the messages as fit, at least one, or returns why not. */
 static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp__patience *p)
 {
@@ -35,7 +43,7 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
     int done = 0;
     if (mp__load_relaxed(&r->closed)) { /* set under this lock */
         rc = MP_ECLOSED;
-    } else {
+    } else if ((rc = ring(q)) == 0) {
         mp__ring_batch batch = mp__ring_put_begin(r);
         while (done < count && (rc = mp__ring_add(r, &batch, &messages[done])) == 0)
             done++;
@@ -50,6 +58,8 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
     MP_STEP("queue.put.unlocked");
     if (mp__sleepers_any(&q->not_empty)) /* behind the unlock's exchange */
         mp__sleepers_wake(&q->not_empty, done);
+    if (mp__doorbells_any(&q->arrivals))
+        mp__doorbells_ring(&q->arrivals);
     return done;
 }
 

@@ -14,6 +14,11 @@
  * later sees the getter, and all that was put before is seen by its look at the ring; if it is held
  * the getter sleeps for PUT_TAKES_NS at most.
  *
+ * Doorbells (sync/doorbell.h) are rung by a putter as soon as it has put_lock, before anything can be
+ * seen of what it puts; if one that insists cannot be told, nothing is put. After the unlock it looks
+ * once more, as for sleepers. So who has armed, and finds put_lock free and the queue empty, will be
+ * rung for whatever comes, whoever dies; who finds it held looks again soon (chan/ready.c).
+ *
  * Putters that wait for room look again every 100 ms: a getter's death between taking and waking
  * costs them so much.
  */
@@ -23,6 +28,7 @@
 #include "os/clock.h"
 #include "os/interrupt.h"
 #include "os/step.h"
+#include "sync/fileno.h"
 
 #include <limits.h>
 #include <mproc/error.h>
@@ -94,6 +100,9 @@ void mp_queue_free(mp_queue *q)
     if (!mp__queue_is(q))
         return;
     mp__store_relaxed(&q->magic, 0);
+    mp__fileno_forget(&q->arrivals);
+    mp__doorbells_fini(&q->arrivals);
+    mp__doorbells_fini(&q->departures);
     mp__ring_fini(&q->ring);
     mp_shared_free(q);
 }
@@ -109,12 +118,27 @@ int mp_queue_size(const mp_queue *q)
 
 bool mp_queue_empty(const mp_queue *q)
 {
-    return !mp__queue_is(q) || mp__ring_size(&q->ring) == 0;
+    if (!mp__queue_is(q))
+        return true;
+    if (mp__queue_has_message(q))
+        return false;
+    mp__fileno_settle(&q->arrivals);
+    return true;
 }
 
 bool mp_queue_full(const mp_queue *q)
 {
     return mp__queue_is(q) && q->ring.maxsize != 0 && mp__ring_size(&q->ring) >= q->ring.maxsize;
+}
+
+/* Returns why one could not be told. */
+static int ring_all(mp_queue *q)
+{
+    mp__fence_after_change(); /* of put_lock */
+    int rc = mp__doorbells_any(&q->arrivals) ? mp__doorbells_ring(&q->arrivals) : 0;
+    if (mp__doorbells_any(&q->departures))
+        mp__doorbells_ring(&q->departures);
+    return rc;
 }
 
 int mp_queue_close(mp_queue *q)
@@ -123,6 +147,7 @@ int mp_queue_close(mp_queue *q)
         return MP_EINVAL;
     if (mp__mutex_lock(&q->ring.put_lock)) /* without a deadline, and deaf to mp_interrupt() */
         mp__ring_repair(&q->ring);
+    ring_all(q);
     mp__store_release(&q->ring.closed, 1); /* pairs with why_empty() */
     MP_STEP("queue.close.closed");
     mp__mutex_unlock(&q->ring.put_lock);
@@ -130,5 +155,5 @@ int mp_queue_close(mp_queue *q)
     mp__sleepers_wake(&q->not_empty, MP__SLEEPERS_ALL);
     MP_STEP("queue.close.getters_woken");
     mp__waitword_wake(&q->not_full, MP__WAKE_ALL);
-    return 0;
+    return ring_all(q);
 }

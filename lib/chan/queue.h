@@ -6,6 +6,7 @@
 
 #include "base/deadline.h"
 #include "chan/ring.h"
+#include "sync/doorbell.h"
 #include "sync/sleepers.h"
 #include "sync/waitword.h"
 
@@ -18,13 +19,26 @@ struct mp_queue {
     _Atomic uint64_t magic;
     bool limited; /* putters may have to wait */
     _Alignas(MP__CACHE_LINE) mp__sleepers not_empty;
+    mp__doorbells arrivals; /* a message has come, or the end */
     _Alignas(MP__CACHE_LINE) mp__waitword not_full;
+    mp__doorbells departures; /* a place has become free, or the end */
     mp__ring ring;
 };
 
 static inline bool mp__queue_is(const mp_queue *q)
 {
     return q != NULL && mp__load_relaxed(&q->magic) == MP__QUEUE_MAGIC;
+}
+
+static inline bool mp__queue_has_message(const mp_queue *q)
+{
+    return mp__ring_size(&q->ring) != 0;
+}
+
+/* Whether a put is going on: one that has not seen who joins the sleepers or arms a doorbell now. */
+static inline bool mp__queue_is_being_put(const mp_queue *q)
+{
+    return !mp__robust_abandoned(mp__load_seq(&q->ring.put_lock.word));
 }
 
 /* A call's patience: its deadline is computed only if it has to wait. */

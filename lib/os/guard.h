@@ -4,6 +4,7 @@
 #define MPROC_OS_GUARD_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 /* Held around short changes of process-private state. Who keeps one over many calls registers with
  * os/atfork.h, so that a forked child finds it free. */
@@ -18,6 +19,12 @@ static inline void mp__guard_init(mp__guard *g)
 static inline void mp__guard_lock(mp__guard *g)
 {
     pthread_mutex_lock(g);
+}
+
+/* Whether it was free and is taken now. Async-signal-safe. */
+static inline bool mp__guard_try(mp__guard *g)
+{
+    return pthread_mutex_trylock(g) == 0;
 }
 
 static inline void mp__guard_unlock(mp__guard *g)

@@ -177,8 +177,14 @@ static bool is_finished(const mp__pool_control *c, const mp__work *w)
 void mp__claim_finish_now(mp__work *w)
 {
     uint32_t open = MP__WORK_OPEN;
+    /* Who dies behind the change has rung, unless the program has just looked; see sync/event.c. */
+    if (mp__doorbells_any(&w->bells))
+        mp__doorbells_ring(&w->bells);
     mp__cas_seq(&w->state, &open, MP__WORK_DONE); /* publishes all output */
+    mp__fence_after_change();
     mp__waitword_wake(&w->done, MP__WAKE_ALL);
+    if (mp__doorbells_any(&w->bells))
+        mp__doorbells_ring(&w->bells);
 }
 
 void mp__claim_finish(mp__pool_control *c, mp__work *w)

@@ -2,12 +2,14 @@
 /* Results: waiting for work, and delivering what came of it. */
 #include "pool/handle.h"
 
+#include "chan/wait.h"
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/interrupt.h"
 #include "os/poller.h"
 #include "pool/failure.h"
 #include "proc/registry.h"
+#include "sync/fileno.h"
 
 #include <mproc/error.h>
 #include <stdio.h>
@@ -22,6 +24,24 @@ static int check(const mp_result *r)
         return MP_EINVAL;
     return r->generation == mp__registry_generation() ? 0 : MP_ESTATE;
 }
+
+/* ---- for mp_wait() ---- */
+
+static int find_bells(const void *result, mp__doorbells **bells)
+{
+    const mp_result *r = result;
+    int rc = check(r);
+    if (rc == 0)
+        *bells = &r->work->bells;
+    return rc;
+}
+
+static bool is_ready(void *result)
+{
+    return mp_result_ready(result);
+}
+
+static const mp__wait_results waits = {find_bells, is_ready};
 
 /* ---- submission ---- */
 
@@ -95,6 +115,7 @@ int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job)
         free(r);
         return rc;
     }
+    mp__wait_set_results(&waits);
     r->magic = RESULT_MAGIC;
     r->generation = pool->generation;
     r->pool = pool;
@@ -177,6 +198,21 @@ int mp__result_await(mp_result *r, mp__deadline until)
     return 0;
 }
 
+/* It is ready, too, when the supervisor is gone: who then asks settles what that has left. */
+int mp_result_fileno(mp_result *r)
+{
+    int rc = check(r);
+    if (rc < 0)
+        return rc;
+    mp__fileno_source source = {&r->work->bells, is_done, r->work, -1};
+    if (!mp__work_is_done(r->work)) {
+        source.also = mp__owned_fd(&r->pool->servant.pidfd);
+        if (source.also < 0)
+            source.also = mp__owned_fd(&r->pool->servant.bell);
+    }
+    return mp__fileno_create(&source);
+}
+
 /* ---- outcome ---- */
 
 /* A cancellation that has stopped the work writes its failures under the guard, and a worker may
@@ -252,6 +288,8 @@ static int wait_in(mp_result *r, double timeout)
         rc = mp__result_await(r, until);
     if (rc == 0)
         deliver(r);
+    if (rc == MP_ETIMEDOUT)
+        mp__fileno_settle(&r->work->bells);
     return rc;
 }
 
@@ -281,7 +319,10 @@ bool mp_result_ready(mp_result *r)
         return false;
     if (!mp__work_is_done(r->work) && mp__handle_is_lost(r->pool))
         mp__handle_settle(r->pool);
-    return mp__work_is_done(r->work);
+    if (mp__work_is_done(r->work))
+        return true;
+    mp__fileno_settle(&r->work->bells);
+    return false;
 }
 
 bool mp_result_successful(mp_result *r)
@@ -352,6 +393,8 @@ void mp_result_free(mp_result *r)
         return;
     mp_pool *pool = r->pool;
     r->magic = 0;
+    if (r->generation == mp__registry_generation())
+        mp__fileno_forget(&r->work->bells);
     if (r->generation == mp__registry_generation()) { /* else it is a copy of another process's */
         if (pool == NULL) {
             mp__work_free(r->work);

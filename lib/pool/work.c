@@ -93,6 +93,7 @@ void mp__work_free(mp__work *w)
         mp_shared_free(f);
         f = next;
     }
+    mp__doorbells_fini(&w->bells);
     mp_shared_free(w);
 }
 

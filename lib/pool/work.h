@@ -4,6 +4,7 @@
 #define MPROC_POOL_WORK_H
 
 #include "pool/control.h"
+#include "sync/doorbell.h"
 
 /*
  * Works stand in a list in the order of their submission; control->first is the first that may have
@@ -37,6 +38,7 @@ struct mp__work {
     _Alignas(MP__CACHE_LINE) _Atomic uint64_t next; /* pool/claim.h */
     _Alignas(MP__CACHE_LINE) _Atomic uint32_t state;
     mp__waitword done;
+    mp__doorbells bells;     /* rung when it is done */
     _Atomic uint64_t lowest; /* the lowest failed item << 8 | mp__work_cause; all ones: none */
     _Atomic(mp__failure *) failures; /* pushed by workers and supervisor */
     _Atomic(mp__work *) following;

@@ -14,6 +14,11 @@
  * the event may seem set already, sees the bit and wakes in its place; without a next one the
  * sleepers look again within 100 ms. A dead sleeper leaves a bit that costs one wake of nobody.
  *
+ * Doorbells (sync/doorbell.h) are rung before the event is set, and again behind it for those who
+ * have looked and armed anew in between. So a setter that dies after setting has rung, unless it was
+ * overtaken by such a look; then mp_wait(), which looks every 100 ms, finds the event set, but a
+ * descriptor of mp_event_fileno() is told by the next one who sets.
+ *
  * Setting writes the word also if it is set already. With a mere look, the look could come before
  * the caller's own stores: then one who clears, and after that looks for those, would miss both.
  */
@@ -25,10 +30,13 @@
 #include "os/futex.h"
 #include "os/interrupt.h"
 #include "os/step.h"
+#include "sync/event.h"
+#include "sync/fileno.h"
 #include "sync/waitword.h"
 
 #include <mproc/error.h>
 #include <mproc/shared.h>
+#include <mproc/wait.h>
 
 #define EVENT_MAGIC 0x65766e74u
 
@@ -39,6 +47,7 @@
 typedef struct event_body {
     _Atomic uint32_t word;
     _Atomic uint32_t magic;
+    mp__doorbells bells;
 } event_body;
 
 _Static_assert(sizeof(event_body) <= sizeof(mp_event), "mp_event has room for its body");
@@ -63,6 +72,8 @@ int mp_event_set(mp_event *event)
     event_body *b = body_of(event);
     if (b == NULL)
         return MP_EINVAL;
+    if (mp__doorbells_any(&b->bells))
+        mp__doorbells_ring(&b->bells);
     uint32_t word = mp__load_relaxed(&b->word);
     uint32_t next;
     do
@@ -75,7 +86,8 @@ int mp_event_set(mp_event *event)
         mp__cas_relaxed(&b->word, &next, next & ~ASLEEP);
         MP_STEP("event.set.disarmed");
     }
-    return 0;
+    mp__fence_after_change();
+    return mp__doorbells_any(&b->bells) ? mp__doorbells_ring(&b->bells) : 0;
 }
 
 int mp_event_clear(mp_event *event)
@@ -85,13 +97,43 @@ int mp_event_clear(mp_event *event)
         return MP_EINVAL;
     mp__and_seq(&b->word, ~SET); /* pairs with set */
     MP_STEP("event.clear.cleared");
+    mp__fileno_settle(&b->bells);
     return 0;
+}
+
+static bool is_set(const event_body *b)
+{
+    return (mp__load_acquire(&b->word) & SET) != 0; /* pairs with set */
 }
 
 bool mp_event_is_set(const mp_event *event)
 {
     const event_body *b = body_of(event);
-    return b != NULL && (mp__load_acquire(&b->word) & SET) != 0; /* pairs with set */
+    if (b == NULL)
+        return false;
+    if (is_set(b))
+        return true;
+    mp__fileno_settle(&b->bells);
+    return false;
+}
+
+mp__doorbells *mp__event_doorbells(mp_event *event)
+{
+    event_body *b = body_of(event);
+    return b == NULL ? NULL : &b->bells;
+}
+
+static bool is_ready(void *body)
+{
+    return is_set(body);
+}
+
+int mp_event_fileno(mp_event *event)
+{
+    event_body *b = body_of(event);
+    if (b == NULL)
+        return MP_EINVAL;
+    return mp__fileno_create(&(mp__fileno_source){&b->bells, is_ready, b, -1});
 }
 
 static bool is_granted(void *arg)
@@ -123,6 +165,7 @@ int mp_event_wait(mp_event *event, double timeout)
     wish w = {b, mp__load_acquire(&b->word) / ONCE};
     if (is_granted(&w))
         return 0;
+    mp__fileno_settle(&b->bells);
     if (timeout <= 0)
         return MP_ETIMEDOUT;
     mp__deadline until;
@@ -157,6 +200,8 @@ int mp_event_fini(mp_event *event)
     if (b == NULL)
         return MP_EINVAL;
     mp__store_relaxed(&b->magic, 0);
+    mp__fileno_forget(&b->bells);
+    mp__doorbells_fini(&b->bells);
     return 0;
 }
 
