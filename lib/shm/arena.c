@@ -17,6 +17,8 @@
 
 _Atomic(mp__arena *) mp__arena_here;
 
+static size_t region; /* its size, where nobody writes over it */
+
 static mp__guard guard = MP__GUARD_INITIALIZER;
 
 static void lock_guard(void)
@@ -55,14 +57,21 @@ static size_t region_size(size_t limit)
     return p.data + p.chunks * MP__CHUNK_SIZE;
 }
 
+/* What fits into a region of this size. */
+static plan plan_within(size_t size)
+{
+    plan p = plan_for(size / CHUNK_COST);
+    while (p.chunks > 0 && p.data + p.chunks * MP__CHUNK_SIZE > size)
+        p = plan_for(p.chunks - 1);
+    return p;
+}
+
 static int lay_out(char *base, size_t size)
 {
     if (mp__region_populate(base, sizeof(mp__arena)) < 0)
         return MP_ENOMEM;
     mp__arena *a = (mp__arena *)(void *)base;
-    plan p = plan_for(size / CHUNK_COST);
-    while (p.chunks > 0 && p.data + p.chunks * MP__CHUNK_SIZE > size)
-        p = plan_for(p.chunks - 1);
+    plan p = plan_within(size);
     if (p.chunks == 0)
         return MP_ENOMEM;
     int cpus = mp__limits_cpus();
@@ -79,6 +88,17 @@ static int lay_out(char *base, size_t size)
     return 0;
 }
 
+bool mp__arena_is_laid_out(const mp__arena *a)
+{
+    const char *base = (const char *)a;
+    plan p = plan_within(region);
+    return a->magic == MP__ARENA_MAGIC && a->layout == MP__ARENA_LAYOUT && a->size == region &&
+           a->chunks == p.chunks && (const char *)a->table == base + p.table &&
+           (const char *)a->classes == base + p.classes &&
+           (const char *)a->spans == base + p.spans && a->data == base + p.data && a->shards > 0 &&
+           a->shards <= MP__SHARDS;
+}
+
 static int found(void)
 {
     void *base = NULL;
@@ -93,11 +113,13 @@ static int found(void)
     rc = lay_out(base, size);
     if (rc == 0)
         rc = mp__leaks_begin(base);
-    if (rc < 0)
+    if (rc < 0) {
         mp__region_release(base, size);
-    else
-        mp__store_release(&mp__arena_here, base); /* pairs with mp__arena_get() */
-    return rc;
+        return rc;
+    }
+    region = size;
+    mp__store_release(&mp__arena_here, base); /* pairs with mp__arena_get() */
+    return 0;
 }
 
 int mp_arena_configure(const mp_arena_options *options)

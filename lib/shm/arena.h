@@ -116,6 +116,9 @@ static inline mp__arena *mp__arena_get(void)
 /* Whether [p, p + length) lies in the arena, so that every process sees it. */
 bool mp__arena_contains(const void *p, size_t length);
 
+/* Whether the header says of the region what it said when the arena was founded. */
+bool mp__arena_is_laid_out(const mp__arena *a);
+
 static inline char *mp__chunk_address(const mp__arena *a, uint32_t chunk)
 {
     return a->data + (size_t)chunk * MP__CHUNK_SIZE;

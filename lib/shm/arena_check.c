@@ -56,28 +56,58 @@ static const char *check_span(const mp__arena *a, uint32_t head, uint32_t number
 static const char *check_records(const mp__arena *a, uint32_t spans)
 {
     uint32_t top = mp__load_relaxed(&a->spans_top);
-    if (top > a->chunks)
-        return "more records are in use than there are";
     for (uint32_t n = 0; n < top; n++)
         spans -= mp__load_relaxed(&a->classes[n]) != 0;
     return spans == 0 ? NULL : "a span's record is in use without a span";
 }
 
-/* Before anything is followed that the header says. */
-static const char *check_header(const mp__arena *a)
+/* A record that a class says is in use: what is followed of it. */
+static const char *reach_record(const mp__arena *a, uint32_t number)
 {
-    const char *base = (const char *)a, *table = (const char *)a->table;
-    if (a->magic != MP__ARENA_MAGIC || a->layout != MP__ARENA_LAYOUT)
-        return "the header is written over";
-    const char *classes = (const char *)a->classes, *spans = (const char *)a->spans;
-    if (table < base + sizeof *a || table > classes || classes > spans || spans > a->data ||
-        a->data > base + a->size ||
-        a->chunks > (size_t)(base + a->size - a->data) / MP__CHUNK_SIZE ||
-        a->chunks > (size_t)(classes - table) / sizeof *a->table ||
-        a->chunks > (size_t)(spans - classes) ||
-        a->chunks > (size_t)(a->data - spans) / sizeof *a->spans)
-        return "the header's table and chunks are not where they can be";
+    const mp__span *span = &a->spans[number];
+    if (mp__load_relaxed(&a->classes[number]) == 0)
+        return NULL;
+    if (span->class >= MP__SIZE_CLASSES || span->chunk >= mp__load_relaxed(&a->top) ||
+        mp__load_relaxed(&span->words) > MP__SPAN_WORDS)
+        return "a span's record is beyond all bounds";
     return NULL;
+}
+
+static const char *reach_chunk(const mp__arena *a, uint32_t i)
+{
+    uint32_t d = mp__load_relaxed(&a->table[i]);
+    size_t value = mp__chunk_value(d), left = mp__load_relaxed(&a->top) - i;
+    switch (mp__chunk_kind_of(d)) {
+    case MP__CHUNK_SPAN:
+        if (value >= mp__load_relaxed(&a->spans_top))
+            return "a span has no record";
+        if (a->spans[value].class >= MP__SIZE_CLASSES || mp__chunk_length(a, d) > left)
+            return "a span reaches beyond the used chunks";
+        return NULL;
+    case MP__CHUNK_RUN:
+        return value == 0 || value > left ? "a run reaches beyond the used chunks" : NULL;
+    default:
+        return NULL;
+    }
+}
+
+/* Before anything is followed, and without the lock, for what a death left is repaired by who takes
+ * it: whether all of it is where it can be. */
+static const char *check_reach(const mp__arena *a)
+{
+    if (!mp__arena_is_laid_out(a))
+        return "the header is written over";
+    uint32_t top = mp__load_relaxed(&a->top), spans = mp__load_relaxed(&a->spans_top);
+    if (top > a->chunks)
+        return "more chunks are in use than there are";
+    if (spans > a->chunks)
+        return "more records are in use than there are";
+    const char *problem = NULL;
+    for (uint32_t n = 0; n < spans && problem == NULL; n++)
+        problem = reach_record(a, n);
+    for (uint32_t i = 0; i < top && problem == NULL; i++)
+        problem = reach_chunk(a, i);
+    return problem;
 }
 
 /* What the walk along the table counts. */
@@ -136,8 +166,6 @@ static const char *check_table(const mp__arena *a)
 {
     uint32_t top = mp__load_relaxed(&a->top);
     census c = {0};
-    if (top > a->chunks)
-        return "more chunks are in use than there are";
     const char *problem = NULL;
     for (uint32_t i = 0; i < top;) {
         size_t count;
@@ -164,9 +192,10 @@ int mp_shared_check(const char **problem)
     if (rc < 0)
         return rc;
     mp__arena *a = mp__arena_get();
-    const char *found = check_header(a);
+    const char *found = check_reach(a);
+    if (found == NULL && mp__chunk_lock_patiently(a) < 0)
+        found = "the lock of the table is not given up";
     if (found == NULL) {
-        mp__chunk_lock(a);
         found = check_table(a);
         mp__chunk_unlock(a);
     }

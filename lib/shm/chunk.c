@@ -19,6 +19,7 @@
  */
 #include "shm/chunk.h"
 
+#include "os/clock.h"
 #include "os/region.h"
 #include "os/step.h"
 #include "shm/reserve.h"
@@ -26,6 +27,8 @@
 #include "shm/shelf.h"
 
 #include <mproc/error.h>
+
+#define PATIENCE_NS (2000 * MP__NS_PER_MS)
 
 uint32_t mp__chunk_length(const mp__arena *a, uint32_t descriptor)
 {
@@ -86,6 +89,18 @@ void mp__chunk_lock(mp__arena *a)
     if (mp__mutex_lock(&a->lock))
         repair(a);
     MP_STEP("shared.table.locked");
+}
+
+int mp__chunk_lock_patiently(mp__arena *a)
+{
+    int rc = mp__mutex_acquire(&a->lock, mp__deadline_in_ns(PATIENCE_NS), false);
+    if (rc == MP_ETIMEDOUT)
+        return rc;
+    if (rc == MP_EDEADLK) /* a dead thread had our id */
+        rc = mp__mutex_lock(&a->lock) ? MP_OWNERDEAD : 0;
+    if (rc == MP_OWNERDEAD)
+        repair(a);
+    return 0;
 }
 
 void mp__chunk_unlock(mp__arena *a)

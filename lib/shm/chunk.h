@@ -17,6 +17,8 @@ typedef struct mp__claim {
 
 /* Locks the table, and repairs it if the last holder died. */
 void mp__chunk_lock(mp__arena *a);
+/* The same, but a holder that does not come to its end is given up: MP_ETIMEDOUT; else 0. */
+int mp__chunk_lock_patiently(mp__arena *a);
 void mp__chunk_unlock(mp__arena *a);
 
 /* With the lock held: finds `count` free chunks in a row and makes them its tails; the caller then

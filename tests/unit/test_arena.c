@@ -209,7 +209,32 @@ static void damage_shelves(int which)
         break;
     }
 }
-#define DAMAGES 40
+
+/* What leads outside, or on for ever, when it is followed; or when who takes the lock repairs what
+ * its last owner is said to have left. */
+static void damage_reach(int which)
+{
+    switch (which) {
+    case 40:
+        a->spans = (mp__span *)(void *)((char *)a->spans + 10);
+        break;
+    case 41:
+        a->size *= 2;
+        break;
+    case 42:
+        mp__store_relaxed(&a->lock.word, MP__OWNER_DIED);
+        span->chunk = UINT32_MAX;
+        break;
+    case 43:
+        mp__store_relaxed(&a->lock.word, MP__OWNER_DIED);
+        mp__store_relaxed(at(run), mp__chunk_make(MP__CHUNK_RUN, 0));
+        break;
+    default:
+        mp__store_relaxed(&a->lock.word, (uint32_t)getppid()); /* who does not know of it */
+        break;
+    }
+}
+#define DAMAGES 45
 
 static void damage(int which)
 {
@@ -219,8 +244,10 @@ static void damage(int which)
         damage_span(which);
     else if (which < 34)
         damage_header(which);
-    else
+    else if (which < 40)
         damage_shelves(which);
+    else
+        damage_reach(which);
 }
 
 static int check_damaged(void *arg)
