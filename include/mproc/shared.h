@@ -41,10 +41,10 @@
  *
  *  **Memory goes back** to the system when blocks are freed, but for a reserve of up to 8 MiB, for
  *  what shares a span with blocks in use, and for empty spans that threads allocate from; these go
- *  when the reserve is exceeded the next time, or at the limit. Where memory is needed again within a
- *  second after it went back the reserve grows by it, to at most 128 MiB or a sixteenth of the limit;
- *  it shrinks by what was idle for a second, at the calls that follow. A family that makes no more
- *  calls keeps up to its reserve.
+ *  when the reserve is exceeded the next time, or at the limit. Where memory is needed again
+ *  within a second after it went back, the reserve grows by it, to at most 128 MiB or a sixteenth
+ *  of the limit, but not below 8 MiB; it shrinks by what was idle for a second, at the calls that
+ *  follow. A family that makes no more calls keeps up to its reserve.
  *
  *  **When a process dies** inside one of these functions at most the block in flight is lost, and
  *  nobody is blocked. One that is stopped (SIGSTOP) while it holds the allocator's lock keeps

@@ -11,8 +11,8 @@
  * counts anew what is counted.
  *
  * A run that is freed goes to a shelf, where the next one takes it (shelf.c), neither of them with
- * the lock; the shelves are cleared before pages are populated for what they could have given. A run
- * that is freed twice is seen: the second finds no run in use.
+ * the lock; the shelves are cleared before pages are populated for what they could have given. A
+ * run that is freed twice is seen: the second finds no run in use.
  *
  * Memory is populated outside the lock, by the one who owns the run by then; a death there leaks
  * that run, the block in flight, and nothing else.

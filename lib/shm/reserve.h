@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How much memory that nobody uses stays populated: at least 8 MiB, more where that is used again. */
+/* How much idle memory stays populated: 8 MiB, and more where that is used again soon. */
 #ifndef MPROC_SHM_RESERVE_H
 #define MPROC_SHM_RESERVE_H
 

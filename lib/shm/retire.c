@@ -11,11 +11,12 @@
  * then the rest follows from that (chunk.c).
  *
  * Trimming. Free chunks know which of their pages are populated. When these, with what lies on
- * shelves, are more than the reserve, the shelves are cleared, and one process at a time, under `trim_lock`, takes free chunks out of the table as a marked
- * run that `trimming` names, discards their pages without the table's lock, and makes them free. If
- * it dies the next one to trim discards them again; who frees memory trims when `trimming` is set,
- * but does what is left to do only once it has `trim_lock`, so a living one is not disturbed. Who
- * finds it held leaves its own to the holder, who looks again when it has given it up.
+ * shelves, are more than the reserve (reserve.c), the shelves are cleared, and one process at
+ * a time, under `trim_lock`, takes free chunks out of the table as a marked run that `trimming`
+ * names, discards their pages without the table's lock, and makes them free. If it dies the next
+ * one to trim discards them again; who frees memory trims when `trimming` is set, but does what is
+ * left to do only once it has `trim_lock`, so a living one is not disturbed. Who finds it held
+ * leaves its own to the holder, who looks again when it has given it up.
  *
  * No room. What is being discarded, or empty and not yet retired, is room, too: so one who found
  * none tries again while it holds `trim_lock`, before it believes it.

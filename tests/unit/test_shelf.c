@@ -331,7 +331,8 @@ static int comes_and_goes(void *arg)
         if (round == 0)
             CHECK(stats().committed < 10 * MIB);
     }
-    if (seconds() - start < 0.5) /* else each round had been given back before the next */
+    /* Else each round had been given back before the next; or (valgrind) the arena is small. */
+    if (seconds() - start < 0.5 && mp__reserve_most(a) * MP__CHUNK_PAGE > bytes)
         CHECK(stats().committed > bytes);
     CHECK(mp__load_seq(&a->reserve) <= mp__reserve_most(a));
     double end = seconds() + LONG;
