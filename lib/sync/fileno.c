@@ -50,16 +50,21 @@ static entry **bucket_of(const mp__doorbells *bells)
 
 /* ---- Settling. */
 
-static void settle(entry *e)
+/* What comes after this rings; what has come makes it ready at once. */
+static void arm(const entry *e)
+{
+    mp__doorplate_arm(e->source.bells, e->plate);
+    if (e->source.ready(e->source.object))
+        mp__datagram_send_from(e->socket.fd, e->name);
+}
+
+static void settle(const entry *e)
 {
     int fd = mp__owned_fd(&e->socket);
     if (fd < 0 || e->plate == NULL)
         return;
-    if (!mp__datagram_drain(fd) && mp__doorplate_is_armed(e->plate))
-        return;
-    mp__doorplate_arm(e->source.bells, e->plate);
-    if (e->source.ready(e->source.object))
-        mp__datagram_send_from(fd, e->name);
+    if (mp__datagram_drain(fd) || !mp__doorplate_is_armed(e->plate))
+        arm(e);
 }
 
 /* NULL: all. */
@@ -163,7 +168,7 @@ static void insert(entry *e)
     e->next = *at;
     *at = e;
     mp__add_relaxed(&mp__fileno_count, 1);
-    settle(e); /* arms it */
+    arm(e);
 }
 
 static void free_the_dead(void)
