@@ -24,24 +24,43 @@ static uint32_t kills;
 static double slowest; /* time until what must happen had happened */
 static random_state r;
 
+/* The first two sleep for ever, and are the ones to rely upon. Others are woken as well, and may not
+ * be able, or no longer willing, to do what they were woken for: then the next must be told. */
+static bool is_steadfast(uint32_t i)
+{
+    return i < 2;
+}
+
 static int get_for_ever(void *arg)
 {
-    (void)arg;
+    uint32_t i = (uint32_t)(uintptr_t)arg;
+    random_state own = ((uint64_t)getpid() << 32) | 1;
     char bytes[LENGTH];
-    ssize_t length;
-    while ((length = mp_queue_get(q, bytes, sizeof bytes, MP_FOREVER)) != MP_ECLOSED)
-        CHECK(length == LENGTH);
-    return 0;
+    size_t room = i == 2 ? sizeof bytes / 2 : sizeof bytes;
+    for (;;) {
+        double timeout = is_steadfast(i) ? MP_FOREVER : random_below(&own, 3000) * 1e-6;
+        ssize_t length = mp_queue_get(q, bytes, room, timeout);
+        if (length == MP_ECLOSED)
+            return 0;
+        CHECK(length == (i == 2 ? MP_EMSGSIZE : LENGTH) ||
+              ((length == MP_EEMPTY || length == MP_EAGAIN) && !is_steadfast(i)));
+        if (length == MP_EMSGSIZE)
+            nap(0.001);
+    }
 }
 
 static int put_for_ever(void *arg)
 {
-    (void)arg;
     static const char bytes[LENGTH];
-    int rc;
-    while ((rc = mp_queue_put(q, bytes, sizeof bytes, MP_FOREVER)) != MP_ECLOSED)
-        CHECK(rc == 0);
-    return 0;
+    uint32_t i = (uint32_t)(uintptr_t)arg;
+    random_state own = ((uint64_t)getpid() << 32) | 1;
+    for (;;) {
+        double timeout = is_steadfast(i) ? MP_FOREVER : random_below(&own, 3000) * 1e-6;
+        int rc = mp_queue_put(q, bytes, sizeof bytes, timeout);
+        if (rc == MP_ECLOSED)
+            return 0;
+        CHECK(rc == 0 || ((rc == MP_EFULL || rc == MP_EAGAIN) && !is_steadfast(i)));
+    }
 }
 
 /* Those who are to die at it: one call when they are told, and then they wait for their death. */
@@ -109,8 +128,9 @@ static void let_them_sleep(void)
     if (random_below(&r, 4) == 0)
         nap(random_below(&r, 200) * 1e-6);
     else
-        for (int i = 0; i < SLEEPERS; i++)
-            until_asleep(sleeper[i]);
+        for (uint32_t i = 0; i < SLEEPERS; i++)
+            if (is_steadfast(i))
+                until_asleep(sleeper[i]);
 }
 
 /* One call by ourselves, or by a child that may die in it. */
@@ -132,11 +152,11 @@ static void act(int (*act_once)(void *), int (*act_here)(void))
     kills++;
 }
 
-/* All but one may be killed, at once, some after a stop; some are only stopped, and go on. Returns
- * who is dead. */
+/* All but a steadfast one may be killed, at once, some after a stop; some are only stopped, and go
+ * on. Returns who is dead. */
 static uint32_t strike(void)
 {
-    uint32_t spared = 1u << random_below(&r, SLEEPERS);
+    uint32_t spared = 1u << random_below(&r, 2);
     uint32_t victims = random_below(&r, 1u << SLEEPERS) & ~spared;
     uint32_t stopped = random_below(&r, 4) == 0 ? victims : 0;
     uint32_t dead = stopped != 0 ? victims & random_below(&r, 1u << SLEEPERS) : victims;
@@ -158,7 +178,7 @@ static void replace(uint32_t dead, int (*sleep_for_ever)(void *))
             continue;
         assert_int_equal(child_end(sleeper[i]), -SIGKILL);
         kills++;
-        sleeper[i] = child_start(sleep_for_ever, NULL);
+        sleeper[i] = child_start(sleep_for_ever, (void *)(uintptr_t)i);
     }
 }
 
@@ -208,8 +228,8 @@ static void storm(const mp_queue_options *shape, bool getters)
     uint32_t trials = 0;
     for (kills = 0; kills < kills_wanted();) {
         assert_int_equal(mp_queue_create(&q, shape), 0);
-        for (int i = 0; i < SLEEPERS; i++)
-            sleeper[i] = child_start(sleep_for_ever, NULL);
+        for (uint32_t i = 0; i < SLEEPERS; i++)
+            sleeper[i] = child_start(sleep_for_ever, (void *)(uintptr_t)i);
         for (int i = 0; i < 25; i++, trials++) {
             await_size(getters ? 0 : FULL);
             let_them_sleep();
