@@ -145,9 +145,6 @@ class Pipe:
     def receive(self, to):
         return self.ends[to].recv_bytes()
 
-    def end(self):
-        self.ends[0].send_bytes(b"")
-
 
 class OneWayPipe(Pipe):
     """Two pipes that go one way."""
@@ -162,9 +159,6 @@ class OneWayPipe(Pipe):
     def receive(self, to):
         return self.pipes[to][0].recv_bytes()
 
-    def end(self):
-        self.pipes[1][1].send_bytes(b"")
-
 
 class Queues:
     """A queue for each direction."""
@@ -178,9 +172,6 @@ class Queues:
 
     def receive(self, to):
         return self.queues[to].get()
-
-    def end(self):
-        self.queues[1].put(b"")
 
 
 class LongQueues(Queues):
@@ -202,45 +193,29 @@ class LongQueues(Queues):
 
 def one_way(way, parties, seconds, cpus):
     """Messages a second that come out, of all consumers together."""
-    producers = parties // 2
+    consumers = parties // 2
     start = context.Barrier(parties)
-    stop = context.RawValue("i", 0)
-    ended = context.Value("i", 0)
-    parts = context.RawArray("d", 3 * producers)
+    rates = context.RawArray("d", consumers)
 
     def produce():
         send = way.send
-        while not stop.value:
+        while True:
             send(1)
-        with ended:
-            ended.value += 1
-            last = ended.value == producers
-        if last:
-            for _ in range(producers):
-                way.end()
 
     def consume(place):
-        receive, length = way.receive, len(way.bytes)
-        looks = 1 if length > 1024 else 8
-        warm = now() + max(warm_up(cpus), 10e-3)
-        count, began, done = 0, None, None
-        while True:
-            message = receive(1)
-            if len(message) != length:
-                break
-            if done:
-                continue
+        receive = way.receive
+        looks = 1 if len(way.bytes) > 1024 else 8
+        count, began, warm = 0, None, now() + max(warm_up(cpus), 10e-3)
+        while True:  # also when it has its figure: the others have not
+            receive(1)
             count += 1
-            if count % looks == 0:
-                if began is None:
-                    if now() >= warm:
-                        count, began = 0, now()
-                elif now() - began >= seconds:
-                    done = now()
-                    stop.value = 1
-                    parts[place : place + 3] = count, began, done
-        if not done and began:  # another consumer has said stop
-            parts[place : place + 3] = count, began, now()
+            if count % looks != 0 or rates[place]:
+                continue
+            if began is None:
+                if now() >= warm:
+                    count, began = 0, now()
+            elif now() - began >= seconds:
+                rates[place] = count / (now() - began)
 
     def party(index):
         pin(cpus, index)
@@ -248,10 +223,18 @@ def one_way(way, parties, seconds, cpus):
         if index % 2 == 0:
             produce()
         else:
-            consume(index // 2 * 3)
+            consume(index // 2)
 
-    run(party, parties)
-    return sum(parts[0::3]) / (max(parts[2::3]) - min(began for began in parts[1::3] if began))
+    # What a dying feeder thread holds would keep the others from ending by themselves.
+    children = begin(party, parties)
+    while not all(rates) and all(child.is_alive() for child in children):
+        time.sleep(2e-3)
+    for child in children:
+        child.kill()
+        child.join()
+    if not all(rates):
+        sys.exit("a party failed")
+    return sum(rates)
 
 
 def round_trip(way, parties, seconds, cpus):
@@ -316,11 +299,15 @@ def ping_pong(way, parties, seconds, cpus, idle):
     return results
 
 
-def run(party, parties):
+def begin(party, parties):
     children = [context.Process(target=party, args=(i,), daemon=True) for i in range(parties)]
     for child in children:
         child.start()
-    for child in children:
+    return children
+
+
+def run(party, parties):
+    for child in begin(party, parties):
         child.join()
         if child.exitcode != 0:
             sys.exit("a party failed")

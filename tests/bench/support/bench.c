@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define FAILURES 3 /* after so many it is not tried again */
+#define FAILURES 3 /* after so many it is not tried again, nor if it hung at once */
 
 static bool quick;
 static int64_t end_of_all; /* by bench_now(); 0: none */
@@ -54,13 +54,13 @@ static void measure(bench_group *g, bench_page *page, int64_t end)
             g->value[i][r] = NAN;
             if (r >= runs_of(m, c) && g->failed[i] < r)
                 continue;
-            if (g->failed[i] == FAILURES || bench_is_missing(c) || (quick && c->thorough) ||
+            if (g->failed[i] >= FAILURES || bench_is_missing(c) || (quick && c->thorough) ||
                 (g->failed[i] < r && bench_now() > end))
                 continue;
             if (bench_run_once(page, m, c, g->placement, seconds_of(m))) {
                 g->value[i][r] = page->value;
             } else {
-                g->failed[i]++;
+                g->failed[i] += page->hung && g->failed[i] == r ? FAILURES : 1;
                 memcpy(g->why[i], page->why, sizeof page->why);
             }
         }

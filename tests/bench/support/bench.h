@@ -74,7 +74,7 @@ typedef struct bench_page {
         bool reported;
     } result[BENCH_PARTIES];
     double value; /* of the run: seconds, or a second, or a party's own */
-    bool done;
+    bool done, hung;
     _Atomic uint32_t complained;
     char why[200]; /* it failed */
 } bench_page;

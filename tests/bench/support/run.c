@@ -321,7 +321,8 @@ bool bench_run_once(bench_page *page, const bench_metric *m, const bench_contend
     if (pid > 0) {
         setpgid(pid, pid);
         host = pid;
-        if (!clean_up(pid, bench_now() + (int64_t)((seconds + PATIENCE) * 1e9), &chld))
+        page->hung = !clean_up(pid, bench_now() + (int64_t)((seconds + PATIENCE) * 1e9), &chld);
+        if (page->hung)
             snprintf(page->why, sizeof page->why, "not done after %g s", seconds + PATIENCE);
         host = 0;
     }
