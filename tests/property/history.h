@@ -5,8 +5,8 @@
  *
  * - A producer notes that a message is begun before its put, and that it is put (and when) after
  *   the put has returned. A message that was begun and not noted as put may be there or not.
- * - A consumer notes how many messages its next call may take before the call (`promise`), and each
- *   message after the call. So a dead one has taken at most `promise` - `count` that nobody knows of.
+ * - A consumer notes before its call how many messages it may take (`promise`), and each message
+ *   after the call. So a dead one has taken at most `promise` - `count` that nobody knows of.
  *
  * Times are of CLOCK_MONOTONIC, which all processors agree upon, and not of a shared counter, which
  * would order what the queue has to order.

@@ -4,7 +4,7 @@
 
 .PHONY: property
 
-property: $(filter $(O)/tests/property/%,$(TEST_BIN)) ## queues by search: ROUNDS=N histories, KILLS=N (SEED=N repeats)
+property: $(filter $(O)/tests/property/%,$(TEST_BIN)) ## queues by search: ROUNDS=N, KILLS=N, SEED=N
 	@for test in $^; do \
 	    ROUNDS='$(ROUNDS)' KILLS='$(KILLS)' $(if $(SEED),MP_TEST_SEED='$(SEED)') $$test || exit 1; \
 	done

@@ -2,8 +2,8 @@
 /*
  * No wake-up is lost, whoever dies: everybody sleeps, one event happens, and just then some are
  * killed: those who were woken, those who sleep on, or the one whose event it was. After it nothing
- * else happens that could wake anyone, so what was put must be got, and room be filled, by those who
- * are left. The deadline is beyond all reason: nobody is to be slow, but nobody sleeps for ever.
+ * else happens that could wake anyone, so what was put must be got, and room be filled, by those
+ * who are left. The deadline is beyond all reason: nobody must be quick, nobody sleeps for ever.
  *
  * `make property KILLS=100000` runs it for long.
  */
@@ -24,8 +24,8 @@ static uint32_t kills;
 static double slowest; /* time until what must happen had happened */
 static random_state r;
 
-/* The first two sleep for ever, and are the ones to rely upon. Others are woken as well, and may not
- * be able, or no longer willing, to do what they were woken for: then the next must be told. */
+/* The first two sleep for ever, and are the ones to rely upon. Others are woken as well, and may
+ * not be able, or no longer willing, to do what they were woken for: then the next must be told. */
 static bool is_steadfast(uint32_t i)
 {
     return i < 2;
