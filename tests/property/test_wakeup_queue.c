@@ -15,20 +15,28 @@
 
 #include <cmocka.h>
 
-enum { KILLS = 250, SLEEPERS = 4, FULL = 2, LENGTH = 24 };
+enum { KILLS = 500, SLEEPERS = 4, FULL = 2, LENGTH = 24 };
 
 static mp_queue *q;
-static word *words; /* 0: go */
+static word *words; /* 0: go; 1: which event it is; 2: the queue is being closed */
 static pid_t sleeper[SLEEPERS];
 static uint32_t kills;
 static double slowest; /* time until what must happen had happened */
 static random_state r;
 
 /* The first two sleep for ever, and are the ones to rely upon. Others are woken as well, and may
- * not be able, or no longer willing, to do what they were woken for: then the next must be told. */
+ * not be able, or no longer willing, to do what they were woken for: then the next must be told,
+ * and not by chance: so they then keep away until the next event. */
 static bool is_steadfast(uint32_t i)
 {
     return i < 2;
+}
+
+static void keep_away(void)
+{
+    uint32_t event = mp__load_seq(&words[1]);
+    while (mp__load_seq(&words[1]) == event && !mp__load_seq(&words[2]))
+        nap(0.0002);
 }
 
 static int get_for_ever(void *arg)
@@ -38,14 +46,14 @@ static int get_for_ever(void *arg)
     char bytes[LENGTH];
     size_t room = i == 2 ? sizeof bytes / 2 : sizeof bytes;
     for (;;) {
-        double timeout = is_steadfast(i) ? MP_FOREVER : random_below(&own, 3000) * 1e-6;
+        double timeout = i == 3 ? random_below(&own, 3000) * 1e-6 : MP_FOREVER;
         ssize_t length = mp_queue_get(q, bytes, room, timeout);
         if (length == MP_ECLOSED)
             return 0;
         CHECK(length == (i == 2 ? MP_EMSGSIZE : LENGTH) ||
-              ((length == MP_EEMPTY || length == MP_EAGAIN) && !is_steadfast(i)));
-        if (length == MP_EMSGSIZE)
-            nap(0.001);
+              (i == 3 && (length == MP_EEMPTY || length == MP_EAGAIN)));
+        if (length < 0)
+            keep_away();
     }
 }
 
@@ -55,11 +63,13 @@ static int put_for_ever(void *arg)
     uint32_t i = (uint32_t)(uintptr_t)arg;
     random_state own = ((uint64_t)getpid() << 32) | 1;
     for (;;) {
-        double timeout = is_steadfast(i) ? MP_FOREVER : random_below(&own, 3000) * 1e-6;
+        double timeout = i == 3 ? random_below(&own, 3000) * 1e-6 : MP_FOREVER;
         int rc = mp_queue_put(q, bytes, sizeof bytes, timeout);
         if (rc == MP_ECLOSED)
             return 0;
-        CHECK(rc == 0 || ((rc == MP_EFULL || rc == MP_EAGAIN) && !is_steadfast(i)));
+        CHECK(rc == 0 || (i == 3 && (rc == MP_EFULL || rc == MP_EAGAIN)));
+        if (rc < 0)
+            keep_away();
     }
 }
 
@@ -186,11 +196,13 @@ static void replace(uint32_t dead, int (*sleep_for_ever)(void *))
 static void close_and_leave(void)
 {
     mp__store_release(&words[0], 0);
+    mp__store_seq(&words[2], 1);
     pid_t doomed = child_start(close_once, NULL);
     nap(0.001);
     mp__store_release(&words[0], 1);
     brief_moment();
     assert_int_equal(child_kill(doomed), -SIGKILL);
+    kills++;
     assert_int_equal(mp_queue_close(q), 0);
     double end = seconds() + LONG;
     for (int i = 0; i < SLEEPERS; i++) {
@@ -228,10 +240,12 @@ static void storm(const mp_queue_options *shape, bool getters)
     uint32_t trials = 0;
     for (kills = 0; kills < kills_wanted();) {
         assert_int_equal(mp_queue_create(&q, shape), 0);
+        mp__store_seq(&words[2], 0);
         for (uint32_t i = 0; i < SLEEPERS; i++)
             sleeper[i] = child_start(sleep_for_ever, (void *)(uintptr_t)i);
-        for (int i = 0; i < 25; i++, trials++) {
+        for (uint32_t i = random_below(&r, 2) * 25; i > 0; i--, trials++) {
             await_size(getters ? 0 : FULL);
+            signal_word(&words[1]);
             let_them_sleep();
             for (uint32_t n = 1 + random_below(&r, FULL); n > 0; n--)
                 act(getters ? put_once : get_once, getters ? put_here : get_here);
@@ -239,6 +253,7 @@ static void storm(const mp_queue_options *shape, bool getters)
             await_size(getters ? 0 : FULL);
             replace(dead, sleep_for_ever);
         }
+        let_them_sleep();
         close_and_leave();
     }
     printf("%u events, %u killed; the slowest took %.3f s\n", trials, kills, slowest);
