@@ -4,6 +4,7 @@
 #   make bench             all of them, a quarter of an hour
 #   make bench QUICK=1     the most important of it, within a minute
 #   make bench B=NAME      one of them, or several: B='lock queue'
+#   make bench M=TEXT      the tables with this text in their names: B=queue M=64B-1:1
 #   PYTHON=FILE            another Python than python3 to compare with
 #   BENCH_TSV=FILE         where the figures go ($(O)/tests/bench/bench.tsv): a line of names, then
 #                          tab-separated bench, peer, metric, value, unit
@@ -34,9 +35,9 @@ OUT         ?= $(O)/tests/bench/charts
 .PHONY: bench bench-report deps-bench
 .SECONDARY: $(BENCHES:%=$(O)/obj/tests/bench/%.o)
 
-bench: $(B:%=$(O)/tests/bench/%) ## measures against peers; QUICK=1, B=NAME, BENCH_TSV=FILE
-	@BENCH_QUICK='$(QUICK)' PYTHON='$(or $(PYTHON),python3)' BENCH_TSV='$(BENCH_TSV)' \
-	    tests/bench/run.sh $^
+bench: $(B:%=$(O)/tests/bench/%) ## measures against peers; QUICK=1, B=NAME, M=TEXT, BENCH_TSV=FILE
+	@BENCH_QUICK='$(QUICK)' BENCH_METRIC='$(M)' BENCH_TSV='$(BENCH_TSV)' \
+	    PYTHON='$(or $(PYTHON),python3)' tests/bench/run.sh $^
 
 bench-report: ## draws charts of what `make bench` measured; BENCH_TSV=FILE, OUT=DIRECTORY
 	@'$(or $(PYTHON),python3)' tests/bench/report.py '$(BENCH_TSV)' '$(OUT)'

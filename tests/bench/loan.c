@@ -19,7 +19,7 @@ static size_t most, unseen; /* messages: it may hold; put since the last look */
 static void ours_open(bench_party *p)
 {
     BENCH_OURS(p, mp_queue_new(&queue));
-    most = p->length <= 2048 ? 4096 : (8 << 20) / p->length;
+    most = bench_slots(p);
 }
 
 static void limited_open(bench_party *p)

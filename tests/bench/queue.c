@@ -4,10 +4,10 @@
  * and as many consumers; see peers/channel.h. Pinned, the producers are on one processor and the
  * consumers on the other.
  *
- * "ours" is what mp_queue_new(&q) makes, which grows: so that it does not, a producer looks at
- * mp_queue_size() now and then, and waits while there are more than 4096 messages (or 8 MiB) in it.
- * "ours-maxsize" has a maxsize, which is what the peers' rings have: 1024, 64 or 8 messages.
- * Python's Queue is held back like ours, but by sleeping, which makes it faster.
+ * "ours" is what mp_queue_new(&q) makes, which grows: so that it does not fill the memory, a producer
+ * looks at mp_queue_size() now and then, and waits while there are as many messages in it as the
+ * peers' rings have slots: 1024, 64 or 8. "ours-maxsize" has that as its maxsize. Python's Queue is
+ * held back, too, by sleeping, which makes it faster, at 4096 messages or 8 MiB.
  *
  * Batches: 32 messages in a call of mp_queue_put_many() and mp_queue_get_many(), beside what the
  * limits do one by one.
@@ -25,7 +25,7 @@ static size_t most, unseen; /* messages: it may hold; put since the last look */
 static void ours_open(bench_party *p)
 {
     BENCH_OURS(p, mp_queue_new(&queue));
-    most = p->length <= 2048 ? 4096 : (8 << 20) / p->length;
+    most = bench_slots(p);
 }
 
 static void limited_open(bench_party *p)

@@ -14,6 +14,7 @@
 #define FAILURES 3 /* after so many it is not tried again, nor if it hung at once */
 
 static bool quick;
+static const char *only;   /* metrics whose name contains it; NULL: all */
 static int64_t end_of_all; /* by bench_now(); 0: none */
 
 static int runs_of(const bench_metric *m, const bench_contender *c)
@@ -40,6 +41,8 @@ static int count_of(const bench_contender *contenders)
 /* The placements at which it is measured. */
 static unsigned placements_of(const bench_metric *m)
 {
+    if (only != NULL && strstr(m->name, only) == NULL)
+        return 0;
     return quick ? m->placements & ~m->thorough : m->placements;
 }
 
@@ -122,6 +125,7 @@ int bench_main(const char *bench, const bench_metric *metrics, int count)
 {
     const char *q = getenv("BENCH_QUICK"), *end = getenv("BENCH_END");
     quick = q != NULL && q[0] != '\0' && strcmp(q, "0") != 0;
+    only = getenv("BENCH_METRIC");
     if (end != NULL && end[0] != '\0')
         end_of_all = bench_now() + (atoll(end) - time(NULL)) * 1000000000;
     bench_page *page =

@@ -19,7 +19,8 @@
  *
  * The environment: BENCH_QUICK=1 measures for a shorter time, and less: a line says what is left
  * out; BENCH_END=SECONDS (since the epoch) is what all of it has to end by, and begins nothing
- * after that; PYTHON=FILE is the interpreter (python3); BENCH_TSV=FILE appends
+ * after that; BENCH_METRIC=TEXT measures only what has the text in its name; PYTHON=FILE is the
+ * interpreter (python3); BENCH_TSV=FILE appends
  *
  *   bench <tab> peer <tab> metric <tab> value <tab> unit
  *
