@@ -4,10 +4,10 @@
  * and as many consumers; see peers/channel.h. Pinned, the producers are on one processor and the
  * consumers on the other.
  *
- * "ours" is what mp_queue_new(&q) makes, which grows: so that it does not fill the memory, a producer
- * looks at mp_queue_size() now and then, and waits while there are as many messages in it as the
- * peers' rings have slots: 1024, 64 or 8. "ours-maxsize" has that as its maxsize. Python's Queue is
- * held back, too, by sleeping, which makes it faster, at 4096 messages or 8 MiB.
+ * "ours" is what mp_queue_new(&q) makes, which grows: so that it does not fill the memory, a
+ * producer looks at mp_queue_size() now and then, and waits while there are as many messages in it
+ * as the peers' rings have slots: 1024, 64 or 8. "ours-maxsize" has that as its maxsize. Python's
+ * Queue is held back, too, by sleeping, which makes it faster, at 4096 messages or 8 MiB.
  *
  * Batches: 32 messages in a call of mp_queue_put_many() and mp_queue_get_many(), beside what the
  * limits do one by one.

@@ -238,6 +238,8 @@ static void kill_host(void)
 static void interrupted(int signal)
 {
     kill_host();
+    while (host != 0 && waitpid(-1, NULL, 0) > 0)
+        ;
     _exit(128 + signal);
 }
 
