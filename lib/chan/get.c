@@ -61,7 +61,22 @@ static int view_one(mp_queue *q, mp__ring_view *v, place *to)
     return 0;
 }
 
-static int try_get(mp_queue *q, place *to)
+/* Ends a sleeper's call: after it has taken something, before it takes any lock. Another is woken if
+ * this one leaves a message, may not have seen one that is being put, or knows of the end. */
+static void leave(mp_queue *q, mp__patience *p, int rc)
+{
+    if (!p->joined)
+        return;
+    bool taken = rc >= 0;
+    bool more = taken ? mp__queue_has_message(q) || (p->first && mp__queue_is_being_put(q))
+                      : rc == MP_EMSGSIZE || rc == MP_EINTR;
+    if (rc == MP_ECLOSED) /* who has closed it may be dead */
+        mp__sleepers_wake(&q->not_empty, MP__SLEEPERS_ALL);
+    mp__sleepers_leave(&q->not_empty, more);
+    p->joined = p->first = false;
+}
+
+static int try_get(mp_queue *q, place *to, mp__patience *p)
 {
     mp__ring *r = &q->ring;
     mp__ring_view v;
@@ -72,6 +87,7 @@ static int try_get(mp_queue *q, place *to)
             return rc;
     } while (rc < 0 || !mp__ring_take(r, &v));
     MP_STEP("queue.get.taken");
+    leave(q, p, 0);
     wake_putters(q, 1);
     MP_STEP("queue.get.woken");
     if (v.message.kind == MP__RING_BLOCK) {
@@ -81,6 +97,8 @@ static int try_get(mp_queue *q, place *to)
     }
     return 0;
 }
+
+#define CALM_PAUSES 32
 
 static bool has_message(void *q)
 {
@@ -97,6 +115,16 @@ static void shrink(mp_queue *q)
     mp__mutex_unlock(m);
 }
 
+/* Spins. Who only gets leaves the putters some time between its looks: then they go on undisturbed,
+ * and there are several messages at once; one for whose answer somebody may be waiting does not. */
+static bool look_for_message(mp_queue *q)
+{
+    mp__thread *self = mp__thread_self();
+    uint32_t pauses = self->gave ? 1 : CALM_PAUSES;
+    self->gave = false;
+    return mp__spin_calmly(has_message, q, pauses);
+}
+
 /* For how long a getter that has seen a put going on sleeps. */
 #define PUT_TAKES_NS MP__NS_PER_MS
 
@@ -104,10 +132,10 @@ static void shrink(mp_queue *q)
 static int wait_message(mp_queue *q, mp__patience *p)
 {
     mp__deadline until = mp__patience_deadline(p);
-    if (mp__spin_calmly(has_message, q, getenv("GAP") ? atoi(getenv("GAP")) : 1))
+    if (look_for_message(q))
         return 0;
     shrink(q);
-    uint32_t ticket = mp__sleepers_join(&q->not_empty);
+    uint32_t ticket = mp__sleepers_join(&q->not_empty, &p->first);
     p->joined = true;
     MP_STEP("queue.get.joined");
     mp__deadline slice = until;
@@ -123,23 +151,11 @@ static int wait_message(mp_queue *q, mp__patience *p)
     return rc == MP_EINTR ? rc : 0;
 }
 
-/* Ends a call that may have joined the sleepers. If it leaves a message that it was woken for,
- * another is. */
-static void leave(mp_queue *q, mp__patience *p, int rc)
-{
-    if (!p->joined)
-        return;
-    if (rc == MP_EMSGSIZE || rc == MP_EINTR)
-        mp__sleepers_wake(&q->not_empty, 1);
-    mp__sleepers_leave();
-    p->joined = false;
-}
-
 static int get_in_time(mp_queue *q, place *to, mp__patience *p)
 {
     int rc;
     do {
-        rc = try_get(q, to);
+        rc = try_get(q, to, p);
         if (rc == MP_EEMPTY)
             mp__fileno_settle(&q->arrivals);
         if (rc != MP_EEMPTY || p->timeout <= 0)
@@ -222,28 +238,26 @@ int mp_queue_get_alloc(mp_queue *q, void **data, size_t *length, double timeout)
 static int view_many(mp_queue *q, mp__ring_view *v, mp_bytes *messages, mp__ring_block **blocks,
                      int count)
 {
-    mp__ring_view wider;
     int n = 0;
-    for (bool there = mp__ring_look(&q->ring, &wider); there && n < count;
-         there = mp__ring_look_on(&q->ring, &wider)) {
-        if (wider.message.length > messages[n].capacity) {
+    if (!mp__ring_look(&q->ring, v))
+        return why_empty(q);
+    do {
+        if (v->message.length > messages[n].capacity) {
             if (n > 0)
-                return n;
-            *v = wider;
-            return MP_EMSGSIZE;
+                mp__ring_look_back(v);
+            break;
         }
-        *v = wider;
         messages[n].length = v->message.length;
         blocks[n] = v->message.kind == MP__RING_BLOCK ? v->message.block : NULL;
         if (blocks[n] == NULL)
             mp__ring_copy(messages[n].data, &v->message);
         n++;
-    }
-    return n > 0 ? n : why_empty(q);
+    } while (n < count && mp__ring_look_on(&q->ring, v));
+    return n > 0 ? n : MP_EMSGSIZE;
 }
 
 /* Takes what is there, as long as it fits. */
-static int try_get_many(mp_queue *q, mp_bytes *messages, int count)
+static int try_get_many(mp_queue *q, mp_bytes *messages, int count, mp__patience *p)
 {
     mp__ring_block *blocks[MP__QUEUE_BATCH];
     mp__ring_view v;
@@ -255,6 +269,7 @@ static int try_get_many(mp_queue *q, mp_bytes *messages, int count)
         MP_STEP("queue.get_many.copied");
     } while (n <= 0 || !mp__ring_take(&q->ring, &v));
     MP_STEP("queue.get_many.taken");
+    leave(q, p, 0);
     wake_putters(q, n);
     for (int i = 0; i < n; i++)
         if (blocks[i] != NULL) {
@@ -283,7 +298,7 @@ int mp_queue_get_many(mp_queue *q, mp_bytes *messages, int count, double timeout
     int done = 0;
     while (rc >= 0 && done < count) {
         rc = try_get_many(q, messages + done,
-                          count - done < MP__QUEUE_BATCH ? count - done : MP__QUEUE_BATCH);
+                          count - done < MP__QUEUE_BATCH ? count - done : MP__QUEUE_BATCH, &p);
         if (rc > 0)
             done += rc;
         if (rc == MP_EEMPTY)

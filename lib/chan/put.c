@@ -8,21 +8,23 @@
 #include <mproc/shared.h>
 #include <string.h>
 
-/* With put_lock: makes the batch visible, and wakes who sleeps already. */
-static void publish(mp_queue *q, const mp__ring_batch *batch, int count)
+/* With put_lock: makes the batch visible, and wakes who sleeps already. Returns whether somebody may
+ * have. */
+static bool publish(mp_queue *q, const mp__ring_batch *batch, int count)
 {
     /* Behind the change of put_lock; pairs with a getter that joins and then looks at put_lock. */
     mp__fence_after_change();
     if (!mp__sleepers_any(&q->not_empty)) {
         mp__ring_publish(&q->ring, batch);
         MP_STEP("queue.put.published");
-        return;
+        return false;
     }
     mp__robust_announce_bell(mp__thread_self(), &q->not_empty.word);
     mp__ring_publish(&q->ring, batch);
     MP_STEP("queue.put.published_to_sleepers");
     mp__sleepers_wake(&q->not_empty, count);
     MP_STEP("queue.put.woken");
+    return true;
 }
 
 /* With put_lock, before anything is visible; pairs as above with who arms and then looks at
@@ -41,6 +43,7 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
     if (rc < 0)
         return rc;
     int done = 0;
+    bool woken = false;
     if (mp__load_relaxed(&r->closed)) { /* set under this lock */
         rc = MP_ECLOSED;
     } else if ((rc = ring(q)) == 0) {
@@ -49,14 +52,15 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
             done++;
         if (done > 0) {
             MP_STEP("queue.put.copied");
-            publish(q, &batch, done);
+            woken = publish(q, &batch, done);
         }
     }
     mp__mutex_unlock(&r->put_lock);
     if (done == 0)
         return rc;
     MP_STEP("queue.put.unlocked");
-    if (mp__sleepers_any(&q->not_empty)) /* behind the unlock's exchange */
+    mp__thread_self()->gave = true;
+    if (!woken && mp__sleepers_any(&q->not_empty)) /* behind the unlock's exchange */
         mp__sleepers_wake(&q->not_empty, done);
     if (mp__doorbells_any(&q->arrivals))
         mp__doorbells_ring(&q->arrivals);

@@ -148,8 +148,11 @@ int mp_queue_close(mp_queue *q)
     if (mp__mutex_lock(&q->ring.put_lock)) /* without a deadline, and deaf to mp_interrupt() */
         mp__ring_repair(&q->ring);
     ring_all(q);
-    mp__store_release(&q->ring.closed, 1); /* pairs with why_empty() */
+    mp__robust_announce_bell(mp__thread_self(),
+                             &q->not_empty.word); /* and who is woken wakes all */
+    mp__store_release(&q->ring.closed, 1);        /* pairs with why_empty() */
     MP_STEP("queue.close.closed");
+    mp__sleepers_wake(&q->not_empty, MP__SLEEPERS_ALL);
     mp__mutex_unlock(&q->ring.put_lock);
     MP_STEP("queue.close.unlocked");
     mp__sleepers_wake(&q->not_empty, MP__SLEEPERS_ALL);

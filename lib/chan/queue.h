@@ -47,6 +47,7 @@ typedef struct mp__patience {
     mp__deadline until;
     bool started;
     bool joined; /* the sleepers on not_empty */
+    bool first;  /* when nobody had; see leave() */
 } mp__patience;
 
 /* Checks a call's timeout, and whether an interrupt is pending. */

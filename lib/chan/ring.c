@@ -218,6 +218,8 @@ void mp__ring_repair(mp__ring *r)
     if (next != 0)
         r->tail_segment = next;
     MP_STEP("ring.repair.followed");
+    mp__ring_segment *s = segment_at(r, r->tail_segment);
+    mp__store_relaxed(&r->large, mp__load_relaxed(&s->units) > FIRST_UNITS);
     if (mp__load_relaxed(&r->tail) == r->pending_tail)
         r->put_bytes = r->pending_bytes;
     MP_STEP("ring.repair.counted");
@@ -265,7 +267,7 @@ static bool fits(mp__ring *r, const mp__ring_segment *s, uint32_t unit, uint32_t
     for (int look = 0; look < 2; look++) {
         uint32_t head = mp__ring_unpack(r->head_seen).unit;
         /* Consumers may still be in an older segment: then all of this one is in use. */
-        uint32_t oldest = (int32_t)(head - first) > 0 ? head : first;
+        uint32_t oldest = r->fixed || (int32_t)(head - first) > 0 ? head : first;
         if (unit - oldest + total <= units)
             return true;
         r->head_seen = mp__load_acquire(&r->head); /* pairs with take() */
@@ -273,8 +275,7 @@ static bool fits(mp__ring *r, const mp__ring_segment *s, uint32_t unit, uint32_t
     return false;
 }
 
-/* Leaves the segment for another one. What was added must be published: then the new segment begins
- * where tail stands, whoever goes on from there. */
+/* Leaves the segment for another one, which begins where tail stands, whoever goes on from there. */
 static mp__ring_segment *append_segment(mp__ring *r, mp__ring_segment *s, uint32_t unit,
                                         uint32_t units)
 {
@@ -314,7 +315,9 @@ static int make_room(mp__ring *r, mp__ring_batch *b, uint32_t need, mp__ring_seg
         return MP_EFULL;
     if (b->at.unit - mp__ring_unpack(r->head_seen).unit > MOST_UNITS)
         return MP_ENOMEM;
-    mp__ring_publish(r, b);
+    /* The new segment begins at tail; and it is the ring's user who tells others what is put. */
+    if (b->at.count != mp__ring_unpack(mp__load_relaxed(&r->tail)).count)
+        return MP_EFULL;
     uint32_t units = mp__load_relaxed(&s->units);
     *out = append_segment(r, s, b->at.unit, units < LARGEST_UNITS ? units * 2 : units);
     return *out == NULL ? mp_shared_error() : 0;
@@ -391,7 +394,8 @@ static void follow(mp__ring *r, uint64_t word, int64_t next)
     uint64_t new = tag << DISTANCE_BITS | ((uint64_t)next & DISTANCE_MASK);
     mp__ring_segment *old = segment_at(r, distance_in(word));
     if (!mp__cas_seq(&r->head_segment, &word, new))
-        return; /* somebody else did */
+        return;               /* somebody else did */
+    mp__fence_after_change(); /* whatever becomes of it is written after that; pairs with locate() */
     MP_STEP("ring.follow.moved");
     mp_shared_free(old);
     MP_STEP("ring.follow.freed");
@@ -474,11 +478,11 @@ bool mp__ring_look_on(mp__ring *r, mp__ring_view *v)
     (void)r;
     if (mp__ring_unpack(v->tail).count == v->after.count || v->after.unit == v->end)
         return false;
-    mp__ring_view wider = *v;
-    if (!read_record(&wider))
-        return false;
-    *v = wider;
-    return true;
+    v->last = v->after;
+    if (read_record(v))
+        return true;
+    mp__ring_look_back(v);
+    return false;
 }
 
 void mp__ring_copy(void *to, const mp__ring_message *m)

@@ -105,8 +105,8 @@ typedef struct mp__ring_batch {
 } mp__ring_batch;
 
 /* With put_lock: begins, adds messages, publishes them together. add returns 0; MP_EFULL: no room,
- * by count or bytes; MP_ENOMEM. What was added and not published never was, but add may publish
- * what was added before. */
+ * by count or bytes, or none behind what was added before, which is to be published first;
+ * MP_ENOMEM. What was added and not published never was. */
 mp__ring_batch mp__ring_put_begin(const mp__ring *r);
 int mp__ring_add(mp__ring *r, mp__ring_batch *batch, const mp__ring_message *m);
 void mp__ring_publish(mp__ring *r, const mp__ring_batch *batch);
@@ -126,6 +126,7 @@ typedef struct mp__ring_view {
     mp__ring_message message; /* the last of them */
     uint64_t from;
     mp__ring_position after;
+    mp__ring_position last; /* where the last of them begins */
     uint64_t before; /* bytes that were put before the last of them, less what 48 bits hold */
     uint64_t tail;
     const mp__ring_segment *segment;
@@ -139,6 +140,12 @@ bool mp__ring_look(mp__ring *r, mp__ring_view *v);
 
 /* Widens the view by the message that follows, if there is one and it is near. */
 bool mp__ring_look_on(mp__ring *r, mp__ring_view *v);
+
+/* Narrows a view of several by the last of them. */
+static inline void mp__ring_look_back(mp__ring_view *v)
+{
+    v->after = v->last;
+}
 
 /* Copies the bytes of a message in the ring. */
 void mp__ring_copy(void *to, const mp__ring_message *m);

@@ -33,7 +33,6 @@ static void child(void)
     mp__thread_forget();
     mp__store_relaxed(&mp__interrupt_word, 0);
     mp__store_relaxed(&mp__interrupt_sleeper, NULL);
-    mp__interrupt_forget();
     for (mp__atfork *part = first; part != NULL; part = part->next)
         if (part->child != NULL)
             part->child();

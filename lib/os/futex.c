@@ -102,18 +102,17 @@ int mp__sleep(_Atomic uint32_t *word, uint32_t expected, mp__deadline until)
     return rc;
 }
 
-void mp__sleep_kicked(_Atomic uint32_t *word, uint32_t expected, uint32_t kick, mp__deadline until)
+void mp__sleep_exactly(_Atomic uint32_t *word, uint32_t expected, mp__deadline until)
 {
-    bool is_main = mp__thread_self()->is_main;
-    /* mp_interrupt() stores its word and looks here; one of us sees the other. Then it kicks the
-     * word, so that this thread does not fall asleep, nor, when the kernel restarts its sleep
-     * behind a signal handler, go on sleeping. */
-    if (is_main)
-        mp__interrupt_expect(word, kick);
-    if (!is_main || mp__load_seq(&mp__interrupt_word) == 0)
+    /* The kernel looks at the interrupt's word, too, before it sleeps and when it restarts the sleep
+     * behind a signal handler. Nothing less is exact: a bit of the shared word, turned over by the
+     * handler, is turned back by another process that is interrupted at the same time. */
+    if (!mp__thread_self()->is_main)
         mp__futex_wait(word, expected, until);
-    if (is_main)
-        mp__interrupt_expect(NULL, 0);
+    else if (have_waitv())
+        mp__sleep_any(&(mp__watch){word, expected}, 1, until);
+    else
+        mp__sleep(word, expected, mp__deadline_look_again(until));
 }
 
 int mp__futex_wake(_Atomic uint32_t *word, int most)

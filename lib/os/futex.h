@@ -24,9 +24,9 @@ int mp__futex_wait(_Atomic uint32_t *word, uint32_t expected, mp__deadline until
  * an interrupt whose handler ran just before the sleep is seen at that time. */
 int mp__sleep(_Atomic uint32_t *word, uint32_t expected, mp__deadline until);
 
-/* The same for a word of which mp_interrupt() may turn over the bit `kick`: that makes it exact, so
- * `until` may be any. */
-void mp__sleep_kicked(_Atomic uint32_t *word, uint32_t expected, uint32_t kick, mp__deadline until);
+/* The same without that gap, so `until` may be any; it costs the main thread somewhat more. Before
+ * Linux 5.16 it sleeps 100 ms at most. */
+void mp__sleep_exactly(_Atomic uint32_t *word, uint32_t expected, mp__deadline until);
 
 /* Sleeps while all words are as expected: at most MP__WATCH_MOST. Before Linux 5.16 it sleeps on
  * the first alone, and looks again every 100 ms. Otherwise as mp__sleep(). */

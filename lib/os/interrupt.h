@@ -11,13 +11,6 @@ extern _Atomic uint32_t mp__interrupt_word;
 /* The word that the main thread sleeps on; NULL: none. For mp__sleep(). */
 extern _Atomic(_Atomic uint32_t *) mp__interrupt_sleeper;
 
-/* Before a sleep of the main thread on a word of which an interrupt shall turn over the bits `kick`;
- * and with NULL after it: from then on nobody touches the word. */
-void mp__interrupt_expect(_Atomic uint32_t *word, uint32_t kick);
-
-/* In a forked child: its parent's other threads are in no call here. */
-void mp__interrupt_forget(void);
-
 /* Takes a pending interrupt, in the main thread; false elsewhere. A blocking call asks once at its
  * start, and again whenever a sleep has ended. */
 bool mp__interrupt_take(void);

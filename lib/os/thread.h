@@ -18,6 +18,7 @@ typedef struct mp__thread {
     bool is_main;                    /* the thread that main() runs in */
     mp__spinner locks;               /* how spinning has paid lately, for locks ... */
     mp__spinner waits;               /* ... and for all else */
+    bool gave;                       /* it put a message somewhere since it last waited for one */
     struct mp__life *life;           /* its life word, from the first use; see sync/life.h */
 } mp__thread;
 

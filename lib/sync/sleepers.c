@@ -8,11 +8,17 @@
 
 #include <mproc/error.h>
 
-uint32_t mp__sleepers_join(mp__sleepers *s)
+uint32_t mp__sleepers_join(mp__sleepers *s, bool *first)
 {
     mp__robust_announce_bell(mp__thread_self(), &s->word);
-    uint32_t ticket = mp__or_seq(&s->word, MP__ASLEEP) | MP__ASLEEP;
+    uint32_t word = mp__load_relaxed(&s->word);
+    uint32_t ticket;
+    do
+        ticket = word & MP__ASLEEP ? word : (word ^ MP__TURN) | MP__ASLEEP;
+    while (!mp__cas_seq(&s->word, &word, ticket));
     mp__fence_after_change(); /* pairs with the barrier before mp__sleepers_any() */
+    if (word != ticket)
+        *first = true;
     return ticket;
 }
 
@@ -22,7 +28,7 @@ int mp__sleepers_sleep(mp__sleepers *s, uint32_t ticket, mp__deadline until)
         return MP_ETIMEDOUT;
     if (!mp__robust_bells_ring())
         until = mp__deadline_look_again(until);
-    mp__sleep_kicked(&s->word, ticket, MP__KICKED, until);
+    mp__sleep_exactly(&s->word, ticket, until);
     /* The bit was cleared for all who slept; whoever did that may have died before it woke them. */
     if (!mp__sleepers_any(s))
         mp__futex_wake(&s->word, MP__SLEEPERS_ALL);

@@ -10,13 +10,13 @@
 
 /*
  * For things that are put and taken, such as messages. The word's bit 31 says that somebody may
- * sleep; bit 30 is turned over by mp_interrupt(); all others are 0, so that the word can be
- * announced as a bell (os/robust.h): the kernel wakes one sleeper when the announcer dies.
+ * sleep; bit 30 is another each time bit 31 is set; all others are 0, so that the word can be announced as a bell (os/robust.h): the kernel
+ * wakes one sleeper when the announcer dies.
  *
  * The taker: ticket = join(); looks; if there is nothing, sleep(ticket); and so on; leave() when it
  * has taken something, or gives up. It has the word announced from join() to leave(), but for locks
- * that it takes in between. So if it dies after it was woken and before it took anything, another
- * sleeper is woken in its place.
+ * that it takes between a look that found nothing and the next join(). If it dies after it was woken
+ * and before it took anything, another sleeper is woken in its place.
  *
  * The putter announces the word, puts, wakes as many as it put, and takes the announcement back; so
  * if it dies in between one is woken who looks. With others' puts excluded meanwhile it may leave
@@ -24,14 +24,21 @@
  * to exclude others), as long as takers do not sleep for long when they find, after join(), such a
  * put in progress.
  *
- * Why nobody sleeps while something is there: let a taker be due from its wake to its next look.
- * While anybody sleeps, there are at least as many due as there are things: who puts wakes one for
- * each or finds nobody asleep (then nobody sleeps on: see wake()); who looks takes one or finds
- * none left; who dies is replaced; who gives up after a wake wakes another. Who takes without
- * having slept only makes it less.
+ * Why nobody sleeps while something is there: a taker is due from its wake, or its join(), to its
+ * leave() or its sleep. While somebody sleeps and something is there, somebody is due:
+ * - who puts wakes one for each thing, or finds nobody asleep (then nobody sleeps on: see wake());
+ * - who is due and takes something wakes another if there is more: leave() with `more`. Otherwise,
+ *   first, a putter of many that died left all but one asleep; and second, the bit may have been
+ *   cleared and set again twice, things put that woke nobody, and one of them taken by who has set
+ *   the bit, before somebody with an old ticket falls asleep. Who has set the bit and may not see
+ *   what is being put just now reckons with more, too;
+ * - who is due and dies is replaced; who gives up after a wake wakes another.
+ * Who takes without having joined only makes it less.
  *
  * What remains: one who is stopped (SIGSTOP) when it is due leaves its thing to those who come
- * after; others sleep on. Before Linux 6.1 the kernel wakes only if the word is 0: there every
+ * after; others sleep on. And if, while one stands between join() and its sleep, the bit is cleared
+ * and set twice, and who set it then is killed before it takes anything, nobody knows of the one who
+ * falls asleep then, until the next is put. Before Linux 6.1 the kernel wakes only if the word is 0: there every
  * sleep ends after MP__LOOK_AGAIN_NS.
  */
 typedef struct mp__sleepers {
@@ -39,22 +46,20 @@ typedef struct mp__sleepers {
 } mp__sleepers;
 
 #define MP__ASLEEP 0x80000000u
-#define MP__KICKED 0x40000000u
+#define MP__TURN   0x40000000u
 
 #define MP__SLEEPERS_ALL 0x7fffffff
 
-/* Announces the word, and says that this thread may sleep; a full barrier. Returns the ticket. */
-uint32_t mp__sleepers_join(mp__sleepers *s);
+/* Announces the word, and says that this thread may sleep; a full barrier. Returns the ticket; sets
+ * *first if nobody had said so. */
+uint32_t mp__sleepers_join(mp__sleepers *s, bool *first);
 
-/* Sleeps until woken or the deadline, but not if others were woken since the ticket was taken.
- * Returns 0: look, and if there is nothing join again; MP_ETIMEDOUT: look once more; MP_EINTR. */
+/* Sleeps until woken or the deadline, but not if all were woken since the ticket was taken. Returns
+ * 0: look, and if there is nothing join again; MP_ETIMEDOUT: look once more; MP_EINTR. */
 int mp__sleepers_sleep(mp__sleepers *s, uint32_t ticket, mp__deadline until);
 
-/* Takes the announcement back. */
-static inline void mp__sleepers_leave(void)
-{
-    mp__robust_announce(mp__thread_self(), NULL);
-}
+/* Wakes so many. */
+void mp__sleepers_wake(mp__sleepers *s, int count);
 
 /* Whether somebody may sleep. After a full barrier. */
 static inline bool mp__sleepers_any(const mp__sleepers *s)
@@ -62,7 +67,12 @@ static inline bool mp__sleepers_any(const mp__sleepers *s)
     return (mp__load_relaxed(&s->word) & MP__ASLEEP) != 0; /* pairs with join() */
 }
 
-/* Wakes so many. */
-void mp__sleepers_wake(mp__sleepers *s, int count);
+/* Takes the announcement back; before that wakes another if there may be something for it. */
+static inline void mp__sleepers_leave(mp__sleepers *s, bool more)
+{
+    if (more)
+        mp__sleepers_wake(s, 1);
+    mp__robust_announce(mp__thread_self(), NULL);
+}
 
 #endif

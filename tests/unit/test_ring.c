@@ -91,9 +91,7 @@ static int add(mp__ring_batch *batch, uint64_t number)
     return rc;
 }
 
-/* Puts up to `count` messages from `number` on as one batch; returns how many, or -1 for an
- * error. */
-static int put(uint64_t number, int count)
+static int put_batch(uint64_t number, int count)
 {
     int rc = 0, done = 0;
     mp__mutex_lock(&r->put_lock);
@@ -103,6 +101,18 @@ static int put(uint64_t number, int count)
     mp__ring_publish(r, &batch);
     mp__mutex_unlock(&r->put_lock);
     return rc == 0 || rc == MP_EFULL ? done : -1;
+}
+
+/* Puts up to `count` messages from `number` on as one batch, or as several where a new segment is
+ * needed; returns how many, or -1 for an error. */
+static int put(uint64_t number, int count)
+{
+    int done = 0, n;
+    do {
+        n = put_batch(number + (uint64_t)done, count - done);
+        done += n;
+    } while (n > 0 && done < count);
+    return n < 0 ? -1 : done;
 }
 
 static bool is_message(const mp__ring_message *m, uint64_t number)
@@ -255,6 +265,53 @@ static void test_old_segment(void **state)
     }
 }
 
+/* A fixed ring goes round in its one segment for ever. */
+static void put_one_sized(size_t length, int byte)
+{
+    memset(buffer, byte, length);
+    mp__mutex_lock(&r->put_lock);
+    mp__ring_batch batch = mp__ring_put_begin(r);
+    mp__ring_message m = {MP__RING_BYTES, buffer, length, NULL};
+    assert_int_equal(mp__ring_add(r, &batch, &m), 0);
+    mp__ring_publish(r, &batch);
+    mp__mutex_unlock(&r->put_lock);
+}
+
+static void get_one_sized(size_t length, int byte)
+{
+    mp__ring_view v;
+    assert_true(mp__ring_look(r, &v));
+    assert_int_equal(v.message.length, length);
+    mp__ring_copy(expected, &v.message);
+    memset(buffer, byte, length);
+    assert_memory_equal(expected, buffer, length);
+    assert_true(mp__ring_take(r, &v));
+}
+
+static void test_fixed(void **state)
+{
+    (void)state;
+    enum { BYTES = 16384 };
+    static const uint32_t from[] = {0, INT32_MAX - 3000, UINT32_MAX - 3000, UINT32_C(1) << 31};
+    mp__ring *other = r;
+    for (int i = 0; i < 4; i++) {
+        r = common(MP__RING_FIXED_SIZE(BYTES));
+        mp__ring_init_fixed(r, BYTES);
+        uint64_t position = (uint64_t)7 << 32 | (from[i] & ~7u);
+        mp__store_seq(&r->head, position);
+        mp__store_seq(&r->tail, position);
+        mp__store_seq(&r->tail_seen, position);
+        r->head_seen = position;
+        for (size_t n = 0; n < (size_t)fewer(20000); n++) {
+            put_one_sized(n % 3000, (int)(n % 251));
+            if (n >= 2)
+                get_one_sized((n - 2) % 3000, (int)((n - 2) % 251));
+        }
+        munmap(r, MP__RING_FIXED_SIZE(BYTES));
+    }
+    r = other;
+}
+
 static int run(int (*step)(void))
 {
     return child_end(child_start((int (*)(void *))(void (*)(void))step, NULL));
@@ -301,8 +358,14 @@ static int die_linking(void)
     mp__mutex_lock(&r->put_lock);
     int64_t before = r->tail_segment;
     mp__ring_batch batch = mp__ring_put_begin(r);
-    for (uint64_t i = 0; r->tail_segment == before; i++)
-        CHECK(add(&batch, i) == 0);
+    for (uint64_t i = 0; r->tail_segment == before; i++) {
+        int rc = add(&batch, i);
+        if (rc == MP_EFULL) {
+            mp__ring_publish(r, &batch);
+            rc = add(&batch, i);
+        }
+        CHECK(rc == 0);
+    }
     r->tail_segment = before; /* and the last message was not published */
     kill(getpid(), SIGKILL);
     return 1;
@@ -375,9 +438,13 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_histories),         TEST(test_wrap_around),
-        TEST(test_old_segment),       TEST(test_death_before_publishing),
-        TEST(test_death_linking),     TEST(test_death_counting),
+        TEST(test_histories),
+        TEST(test_wrap_around),
+        TEST(test_old_segment),
+        TEST(test_fixed),
+        TEST(test_death_before_publishing),
+        TEST(test_death_linking),
+        TEST(test_death_counting),
         TEST(test_unlimited_backlog),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
