@@ -17,19 +17,20 @@
 
 enum { KILLS = 500, SLEEPERS = 4, FULL = 2, LENGTH = 24 };
 
-static mp_queue *q;
-static word *words; /* 0: go; 1: which event it is; 2: the queue is being closed */
+static mp_queue *q, *scratch;
+static word *
+    words; /* 0: go; 1: which event it is; 2: the queue is being closed; 3: some are fickle; 4: ready */
 static pid_t sleeper[SLEEPERS];
 static uint32_t kills;
 static double slowest; /* time until what must happen had happened */
 static random_state r;
 
-/* The first two sleep for ever, and are the ones to rely upon. Others are woken as well, and may
- * not be able, or no longer willing, to do what they were woken for: then the next must be told,
- * and not by chance: so they then keep away until the next event. */
-static bool is_steadfast(uint32_t i)
+/* Those who sleep for ever are the ones to rely upon. In every other round there are fickle ones,
+ * who are woken as well, and may not be able, or no longer willing, to do what they were woken for:
+ * then the next must be told, and not by chance: so they then keep away until the next event. */
+static bool is_fickle(uint32_t i)
 {
-    return i < 2;
+    return i >= 2 && mp__load_seq(&words[3]) != 0;
 }
 
 static void keep_away(void)
@@ -42,16 +43,17 @@ static void keep_away(void)
 static int get_for_ever(void *arg)
 {
     uint32_t i = (uint32_t)(uintptr_t)arg;
+    bool narrow = i == 2 && is_fickle(i), hasty = i == 3 && is_fickle(i);
     random_state own = ((uint64_t)getpid() << 32) | 1;
     char bytes[LENGTH];
-    size_t room = i == 2 ? sizeof bytes / 2 : sizeof bytes;
+    size_t room = narrow ? sizeof bytes / 2 : sizeof bytes;
     for (;;) {
-        double timeout = i == 3 ? random_below(&own, 3000) * 1e-6 : MP_FOREVER;
+        double timeout = hasty ? random_below(&own, 3000) * 1e-6 : MP_FOREVER;
         ssize_t length = mp_queue_get(q, bytes, room, timeout);
         if (length == MP_ECLOSED)
             return 0;
-        CHECK(length == (i == 2 ? MP_EMSGSIZE : LENGTH) ||
-              (i == 3 && (length == MP_EEMPTY || length == MP_EAGAIN)));
+        CHECK(length == (narrow ? MP_EMSGSIZE : LENGTH) ||
+              (hasty && (length == MP_EEMPTY || length == MP_EAGAIN)));
         if (length < 0)
             keep_away();
     }
@@ -60,17 +62,29 @@ static int get_for_ever(void *arg)
 static int put_for_ever(void *arg)
 {
     static const char bytes[LENGTH];
-    uint32_t i = (uint32_t)(uintptr_t)arg;
+    bool hasty = is_fickle((uint32_t)(uintptr_t)arg);
     random_state own = ((uint64_t)getpid() << 32) | 1;
     for (;;) {
-        double timeout = i == 3 ? random_below(&own, 3000) * 1e-6 : MP_FOREVER;
+        double timeout = hasty ? random_below(&own, 3000) * 1e-6 : MP_FOREVER;
         int rc = mp_queue_put(q, bytes, sizeof bytes, timeout);
         if (rc == MP_ECLOSED)
             return 0;
-        CHECK(rc == 0 || (i == 3 && (rc == MP_EFULL || rc == MP_EAGAIN)));
+        CHECK(rc == 0 || (hasty && (rc == MP_EFULL || rc == MP_EAGAIN)));
         if (rc < 0)
             keep_away();
     }
+}
+
+/* Ready for a call that takes no longer than it must: all its pages are there. */
+static int await_go(void)
+{
+    char bytes[LENGTH] = {0};
+    CHECK(mp_queue_put(scratch, bytes, sizeof bytes, 0) == 0);
+    CHECK(mp_queue_get(scratch, bytes, sizeof bytes, 0) == LENGTH);
+    mp__store_release(&words[4], 1);
+    while (mp__load_acquire(&words[0]) == 0)
+        mp__pause();
+    return 0;
 }
 
 /* Those who are to die at it: one call when they are told, and then they wait for their death. */
@@ -85,8 +99,7 @@ static int put_once(void *arg)
 {
     (void)arg;
     static const char bytes[LENGTH];
-    while (mp__load_acquire(&words[0]) == 0)
-        mp__pause();
+    CHECK(await_go() == 0);
     return await_death(mp_queue_put(q, bytes, sizeof bytes, LONG));
 }
 
@@ -94,16 +107,14 @@ static int get_once(void *arg)
 {
     (void)arg;
     char bytes[LENGTH];
-    while (mp__load_acquire(&words[0]) == 0)
-        mp__pause();
+    CHECK(await_go() == 0);
     return await_death((int)mp_queue_get(q, bytes, sizeof bytes, LONG));
 }
 
 static int close_once(void *arg)
 {
     (void)arg;
-    while (mp__load_acquire(&words[0]) == 0)
-        mp__pause();
+    CHECK(await_go() == 0);
     return await_death(mp_queue_close(q));
 }
 
@@ -139,30 +150,35 @@ static void let_them_sleep(void)
         nap(random_below(&r, 200) * 1e-6);
     else
         for (uint32_t i = 0; i < SLEEPERS; i++)
-            if (is_steadfast(i))
+            if (!is_fickle(i))
                 until_asleep(sleeper[i]);
 }
 
-/* One call by ourselves, or by a child that may die in it. */
-static void act(int (*act_once)(void *), int (*act_here)(void))
+static void kill_amidst(int (*act_once)(void *))
+{
+    mp__store_release(&words[0], 0);
+    mp__store_release(&words[4], 0);
+    pid_t doomed = child_start(act_once, NULL);
+    assert_true(await(&words[4], 1));
+    mp__store_release(&words[0], 1);
+    brief_moment();
+    assert_int_equal(child_kill(doomed), -SIGKILL);
+    kills++;
+}
+
+/* One call by ourselves, or by a child that may die in it. Returns whether somebody died. */
+static bool act(int (*act_once)(void *), int (*act_here)(void))
 {
     if (random_below(&r, 2)) {
         assert_true(act_here() >= 0);
         brief_moment();
-        return;
+        return false;
     }
-    mp__store_release(&words[0], 0);
-    pid_t doomed = child_start(act_once, NULL);
-    if (random_below(&r, 4) != 0)
-        nap(0.001); /* so that it is there, most times */
-    mp__store_release(&words[0], 1);
-    brief_moment();
-    kill(doomed, SIGKILL);
-    assert_int_equal(child_end(doomed), -SIGKILL);
-    kills++;
+    kill_amidst(act_once);
+    return true;
 }
 
-/* All but a steadfast one may be killed, at once, some after a stop; some are only stopped, and go
+/* All but one who sleeps for ever may be killed, at once, some after a stop; some are only stopped, and go
  * on. Returns who is dead. */
 static uint32_t strike(void)
 {
@@ -195,14 +211,8 @@ static void replace(uint32_t dead, int (*sleep_for_ever)(void *))
 /* Who closes it may die in that; who closes it again wakes all. */
 static void close_and_leave(void)
 {
-    mp__store_release(&words[0], 0);
     mp__store_seq(&words[2], 1);
-    pid_t doomed = child_start(close_once, NULL);
-    nap(0.001);
-    mp__store_release(&words[0], 1);
-    brief_moment();
-    assert_int_equal(child_kill(doomed), -SIGKILL);
-    kills++;
+    kill_amidst(close_once);
     assert_int_equal(mp_queue_close(q), 0);
     double end = seconds() + LONG;
     for (int i = 0; i < SLEEPERS; i++) {
@@ -234,29 +244,36 @@ static int get_here(void)
     return (int)mp_queue_get(q, bytes, sizeof bytes, LONG);
 }
 
+/* The death of a sleeper may wake another, and so hide what the death of an actor has spoilt. */
+static void one_event(bool getters)
+{
+    bool died = false;
+    int size = getters ? 0 : FULL;
+    await_size(size);
+    signal_word(&words[1]);
+    let_them_sleep();
+    for (uint32_t n = 1 + random_below(&r, FULL); n > 0; n--)
+        died = act(getters ? put_once : get_once, getters ? put_here : get_here) || died;
+    uint32_t dead = died && random_below(&r, 4) != 0 ? 0 : strike();
+    await_size(size);
+    replace(dead, getters ? get_for_ever : put_for_ever);
+}
+
 static void storm(const mp_queue_options *shape, bool getters)
 {
-    int (*sleep_for_ever)(void *) = getters ? get_for_ever : put_for_ever;
-    uint32_t trials = 0;
+    uint32_t events = 0;
     for (kills = 0; kills < kills_wanted();) {
         assert_int_equal(mp_queue_create(&q, shape), 0);
         mp__store_seq(&words[2], 0);
+        mp__store_seq(&words[3], random_below(&r, 2));
         for (uint32_t i = 0; i < SLEEPERS; i++)
-            sleeper[i] = child_start(sleep_for_ever, (void *)(uintptr_t)i);
-        for (uint32_t i = random_below(&r, 2) * 25; i > 0; i--, trials++) {
-            await_size(getters ? 0 : FULL);
-            signal_word(&words[1]);
-            let_them_sleep();
-            for (uint32_t n = 1 + random_below(&r, FULL); n > 0; n--)
-                act(getters ? put_once : get_once, getters ? put_here : get_here);
-            uint32_t dead = strike();
-            await_size(getters ? 0 : FULL);
-            replace(dead, sleep_for_ever);
-        }
+            sleeper[i] = child_start(getters ? get_for_ever : put_for_ever, (void *)(uintptr_t)i);
+        for (uint32_t i = random_below(&r, 2) * 25; i > 0; i--, events++)
+            one_event(getters);
         let_them_sleep();
         close_and_leave();
     }
-    printf("%u events, %u killed; the slowest took %.3f s\n", trials, kills, slowest);
+    printf("%u events, %u killed; the slowest took %.3f s\n", events, kills, slowest);
 }
 
 static void test_getters_are_told(void **state)
@@ -282,10 +299,12 @@ int main(void)
 {
     r = random_start("test_wakeup_queue");
     words = common(4096);
-    if (words == NULL || mp_init() != 0)
+    if (words == NULL || mp_queue_new(&scratch) != 0)
         return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_getters_are_told),
                                        cmocka_unit_test(test_putters_are_told_of_room),
                                        cmocka_unit_test(test_putters_are_told_of_bytes)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    mp_queue_free(scratch);
+    return failed;
 }
