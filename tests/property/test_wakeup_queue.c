@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { KILLS = 500, SLEEPERS = 4, FULL = 2, LENGTH = 24 };
+enum { KILLS = 300, SLEEPERS = 4, FULL = 2, LENGTH = 24 };
 
 static mp_queue *q, *scratch;
 static word *
