@@ -36,7 +36,8 @@ static inline void hand_over(bench_party *p, unsigned char kind, bool limited)
     if (limited || ++unseen * 8 < most)
         return;
     unseen = 0;
-    BENCH_UNTIL((size_t)mp_queue_size(queue) < most);
+    while ((size_t)mp_queue_size(queue) >= most)
+        sched_yield();
 }
 
 static inline bool take(bench_party *p)
