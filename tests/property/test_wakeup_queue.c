@@ -18,8 +18,8 @@
 enum { KILLS = 300, SLEEPERS = 4, FULL = 2, LENGTH = 24 };
 
 static mp_queue *q, *scratch;
-static word *
-    words; /* 0: go; 1: which event it is; 2: the queue is being closed; 3: some are fickle; 4: ready */
+/* 0: go; 1: which event it is; 2: the queue is being closed; 3: some are fickle; 4: ready */
+static word *words;
 static pid_t sleeper[SLEEPERS];
 static uint32_t kills;
 static double slowest; /* time until what must happen had happened */
@@ -178,8 +178,8 @@ static bool act(int (*act_once)(void *), int (*act_here)(void))
     return true;
 }
 
-/* All but one who sleeps for ever may be killed, at once, some after a stop; some are only stopped, and go
- * on. Returns who is dead. */
+/* All but one who sleeps for ever may be killed, at once, some after a stop; some are only stopped,
+ * and go on. Returns who is dead. */
 static uint32_t strike(void)
 {
     uint32_t spared = 1u << random_below(&r, 2);
