@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const struct {
     const char *name;
@@ -218,16 +219,45 @@ void bench_print_quick(const bench_metric *metrics, int count, int tables, int a
         putchar('\n');
 }
 
+/* Ticks of all processors since the system started, and how many of them were idle. */
+static bool read_ticks(double *all, double *idle)
+{
+    FILE *f = fopen("/proc/stat", "re");
+    double ticks[8] = {0}; /* user nice system idle iowait irq softirq steal */
+    int n = f == NULL ? 0
+                      : fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &ticks[0], &ticks[1],
+                               &ticks[2], &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7]);
+    if (f != NULL)
+        fclose(f);
+    *all = 0;
+    for (int i = 0; i < 8; i++)
+        *all += ticks[i];
+    *idle = ticks[3] + ticks[4];
+    return n == 8;
+}
+
+/* How busy the processors are while nothing is measured, in percent: with what others do. */
+static int busy(void)
+{
+    double all[2], idle[2];
+    bool known = read_ticks(&all[0], &idle[0]);
+    nanosleep(&(struct timespec){0, 150000000}, NULL);
+    if (!known || !read_ticks(&all[1], &idle[1]) || all[1] <= all[0])
+        return 0;
+    return (int)(100 * (1 - (idle[1] - idle[0]) / (all[1] - all[0])));
+}
+
 void bench_print_heading(const bench_metric *metrics, int count)
 {
-    double load[3] = {0};
-    getloadavg(load, 3);
-    printf("\n%d processor%s, load %.2f%s%s\n", bench_processors(),
-           bench_processors() == 1 ? "" : "s", load[0],
+    int others = busy();
+    printf("\n%d processor%s%s%s\n", bench_processors(), bench_processors() == 1 ? "" : "s",
            bench_python() != NULL ? ", " : "; no python3",
            bench_python() != NULL ? bench_python() : "");
-    if (load[0] > bench_processors() / 4.0)
-        printf("other work is going on: expect the rings to be far below what they can do\n");
+    if (others > 10)
+        printf(
+            "others keep the processors %d%% busy: expect noise, and rings far below what they can "
+            "do\n",
+            others);
     if (print_names(metrics, count, bench_is_missing, "built without ") > 0)
         printf(" (make deps-bench installs what is missing)\n");
 }
