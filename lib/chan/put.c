@@ -27,6 +27,35 @@ static bool publish(mp_queue *q, const mp__ring_batch *batch, int count)
     return true;
 }
 
+/* After the unlock, whose exchange is a full barrier: tells who has begun to wait meanwhile. */
+static void tell(mp_queue *q, int count)
+{
+    if (mp__sleepers_any(&q->not_empty))
+        mp__sleepers_wake(&q->not_empty, count);
+    if (mp__doorbells_any(&q->arrivals))
+        mp__doorbells_ring(&q->arrivals);
+}
+
+/* The common case: a short message, room for it, nobody waiting, and nobody else putting. Returns
+ * whether that was so. */
+static bool put_at_once(mp_queue *q, const void *data, size_t length)
+{
+    mp__thread *self = mp__thread_self();
+    mp__ring *r = &q->ring;
+    if (!mp__mutex_take_lightly(&r->put_lock, self))
+        return false;
+    mp__fence_after_change(); /* as in publish() and ring() */
+    bool done = !mp__sleepers_any(&q->not_empty) && !mp__doorbells_any(&q->arrivals) &&
+                !mp__load_relaxed(&r->closed) && mp__ring_put_one(r, data, length);
+    MP_STEP("queue.put.published_at_once");
+    mp__mutex_put_down(&r->put_lock, self);
+    if (done) {
+        self->gave = true;
+        tell(q, 1);
+    }
+    return done;
+}
+
 /* With put_lock, before anything is visible; pairs as above with who arms and then looks at
  * put_lock. Returns 0, or why one could not be told. */
 static int ring(mp_queue *q)
@@ -60,9 +89,9 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
         return rc;
     MP_STEP("queue.put.unlocked");
     mp__thread_self()->gave = true;
-    if (!woken && mp__sleepers_any(&q->not_empty)) /* behind the unlock's exchange */
-        mp__sleepers_wake(&q->not_empty, done);
-    if (mp__doorbells_any(&q->arrivals))
+    if (!woken)
+        tell(q, done);
+    else if (mp__doorbells_any(&q->arrivals))
         mp__doorbells_ring(&q->arrivals);
     return done;
 }
@@ -138,6 +167,8 @@ int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout)
         rc = check_message(q, data, length);
     if (rc < 0)
         return rc;
+    if (length <= MP__RING_INLINE_MOST && put_at_once(q, data, length))
+        return 0;
     mp__ring_message m;
     rc = prepare(&m, data, length);
     if (rc < 0)

@@ -40,118 +40,12 @@
  */
 #include "chan/ring.h"
 
+#include "chan/ring_segment.h"
 #include "os/step.h"
 
 #include <mproc/error.h>
 #include <mproc/shared.h>
 #include <string.h>
-
-#define UNIT          sizeof(uint64_t)
-#define FIRST_UNITS   2048u           /* 16 KiB: any inline record fits into half of it */
-#define LARGEST_UNITS (1u << 20 >> 3) /* 1 MiB */
-#define MOST_UNITS    (1u << 30)      /* 8 GiB queued: half the range in which positions differ */
-
-#define DISTANCE_BITS 48
-#define DISTANCE_MASK ((UINT64_C(1) << DISTANCE_BITS) - 1)
-
-#define NO_TAIL UINT64_MAX
-
-/* A record's header: how many bytes were put before it (48 bits, which wrap around), its length in
- * the ring (13) and its kind (3). */
-#define LENGTH_SHIFT 48
-#define KIND_SHIFT   61
-#define BYTES_MASK   ((UINT64_C(1) << LENGTH_SHIFT) - 1)
-#define LENGTH_MASK  ((UINT64_C(1) << (KIND_SHIFT - LENGTH_SHIFT)) - 1)
-#define FILLER       7 /* beside enum mp__ring_kind */
-
-typedef struct block_reference {
-    mp__ring_block *block;
-    uint64_t length;
-} block_reference;
-
-/* All but the units is atomic, for one may read it in what is a segment no more. */
-struct mp__ring_segment {
-    _Atomic uint32_t first; /* unit position at which it began */
-    _Atomic uint32_t units; /* a power of two */
-    _Atomic uint32_t end;   /* unit position at which producers left it; valid once next is set */
-    _Atomic int64_t next;   /* its distance from the ring; 0: there is none */
-    _Alignas(MP__CACHE_LINE) uint64_t unit[];
-};
-
-_Static_assert(sizeof(mp__ring_segment) == MP__CACHE_LINE, "as MP__RING_FIXED_SIZE() has it");
-
-/* ThreadSanitizer sees a consumer read what a producer may be writing; that is by design, and
- * atomic accesses say so. */
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define WATCHED 1
-#endif
-#endif
-#if defined(WATCHED) || defined(__SANITIZE_THREAD__)
-static void copy(void *to, const void *from, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        __atomic_store_n((unsigned char *)to + i,
-                         __atomic_load_n((const unsigned char *)from + i, __ATOMIC_RELAXED),
-                         __ATOMIC_RELAXED);
-}
-#else
-static inline void copy(void *to, const void *from, size_t length)
-{
-    if (length > 0)
-        memcpy(to, from, length);
-}
-#endif
-
-static uint64_t header_load(const uint64_t *unit)
-{
-    return __atomic_load_n(unit, __ATOMIC_RELAXED);
-}
-
-static void header_store(uint64_t *unit, uint32_t kind, size_t length, uint64_t bytes)
-{
-    uint64_t header =
-        (uint64_t)kind << KIND_SHIFT | (uint64_t)length << LENGTH_SHIFT | (bytes & BYTES_MASK);
-    __atomic_store_n(unit, header, __ATOMIC_RELAXED);
-}
-
-static uint64_t pack(mp__ring_position p)
-{
-    return (uint64_t)p.count << 32 | p.unit;
-}
-
-static mp__ring_segment *segment_at(const mp__ring *r, int64_t distance)
-{
-    return (mp__ring_segment *)((uintptr_t)r + (uintptr_t)distance);
-}
-
-static int64_t distance_of(const mp__ring *r, const mp__ring_segment *s)
-{
-    return (int64_t)((uintptr_t)s - (uintptr_t)r);
-}
-
-/* Of a head_segment. */
-static int64_t distance_in(uint64_t word)
-{
-    return (int64_t)(word << (64 - DISTANCE_BITS)) >> (64 - DISTANCE_BITS);
-}
-
-/* Units from here to where the segment's memory ends. */
-static uint32_t to_border(uint32_t first, uint32_t units, uint32_t unit)
-{
-    return units - ((unit - first) & (units - 1));
-}
-
-static uint32_t units_of(size_t length)
-{
-    return 1 + (uint32_t)((length + UNIT - 1) / UNIT);
-}
-
-/* What a message counts for a limit of bytes. */
-static uint64_t bytes_of(size_t length)
-{
-    return (uint64_t)length + UNIT;
-}
 
 static void init_segment(mp__ring_segment *s, uint32_t units, uint32_t first)
 {
@@ -163,7 +57,7 @@ static void init_segment(mp__ring_segment *s, uint32_t units, uint32_t first)
 
 static mp__ring_segment *new_segment(uint32_t units, uint32_t first)
 {
-    mp__ring_segment *s = mp_shared_alloc(sizeof *s + units * UNIT);
+    mp__ring_segment *s = mp_shared_alloc(sizeof *s + units * MP__RING_UNIT);
     if (s != NULL)
         init_segment(s, units, first);
     return s;
@@ -171,14 +65,14 @@ static mp__ring_segment *new_segment(uint32_t units, uint32_t first)
 
 static void begin(mp__ring *r, mp__ring_segment *s)
 {
-    r->pending_tail = NO_TAIL;
-    r->tail_segment = distance_of(r, s);
-    mp__store_relaxed(&r->head_segment, (uint64_t)r->tail_segment & DISTANCE_MASK);
+    r->pending_tail = MP__RING_NO_TAIL;
+    r->tail_segment = mp__ring_distance(r, s);
+    mp__store_relaxed(&r->head_segment, (uint64_t)r->tail_segment & MP__RING_DISTANCE_MASK);
 }
 
 int mp__ring_init(mp__ring *r, uint32_t maxsize, uint64_t capacity)
 {
-    mp__ring_segment *s = new_segment(FIRST_UNITS, 0);
+    mp__ring_segment *s = new_segment(MP__RING_FIRST_UNITS, 0);
     if (s == NULL)
         return mp_shared_error();
     memset(r, 0, sizeof *r);
@@ -192,7 +86,7 @@ void mp__ring_init_fixed(mp__ring *r, size_t bytes)
 {
     mp__ring_segment *s = (mp__ring_segment *)(void *)(r + 1);
     r->fixed = 1;
-    init_segment(s, (uint32_t)(bytes / UNIT), 0);
+    init_segment(s, (uint32_t)(bytes / MP__RING_UNIT), 0);
     begin(r, s);
 }
 
@@ -202,9 +96,9 @@ void mp__ring_fini(mp__ring *r)
     while (mp__ring_look(r, &v))
         if (mp__ring_take(r, &v) && v.message.kind == MP__RING_BLOCK)
             mp_shared_free(v.message.block);
-    int64_t distance = r->fixed ? 0 : distance_in(mp__load_relaxed(&r->head_segment));
+    int64_t distance = r->fixed ? 0 : mp__ring_distance_in(mp__load_relaxed(&r->head_segment));
     while (distance != 0) {
-        mp__ring_segment *s = segment_at(r, distance);
+        mp__ring_segment *s = mp__ring_segment_at(r, distance);
         distance = mp__load_relaxed(&s->next);
         mp_shared_free(s);
     }
@@ -214,16 +108,16 @@ void mp__ring_fini(mp__ring *r)
 
 void mp__ring_repair(mp__ring *r)
 {
-    int64_t next = mp__load_acquire(&segment_at(r, r->tail_segment)->next);
+    int64_t next = mp__load_acquire(&mp__ring_segment_at(r, r->tail_segment)->next);
     if (next != 0)
         r->tail_segment = next;
     MP_STEP("ring.repair.followed");
-    mp__ring_segment *s = segment_at(r, r->tail_segment);
-    mp__store_relaxed(&r->large, mp__load_relaxed(&s->units) > FIRST_UNITS);
+    mp__ring_segment *s = mp__ring_segment_at(r, r->tail_segment);
+    mp__store_relaxed(&r->large, mp__load_relaxed(&s->units) > MP__RING_FIRST_UNITS);
     if (mp__load_relaxed(&r->tail) == r->pending_tail)
         r->put_bytes = r->pending_bytes;
     MP_STEP("ring.repair.counted");
-    r->pending_tail = NO_TAIL;
+    r->pending_tail = MP__RING_NO_TAIL;
 }
 
 mp__ring_batch mp__ring_put_begin(const mp__ring *r)
@@ -239,7 +133,7 @@ static uint64_t bytes_inside(mp__ring *r)
         if (!mp__ring_look(r, &v))
             return 0;
     } while (!mp__ring_is_current(r, &v));
-    return (r->put_bytes - v.before) & BYTES_MASK;
+    return (r->put_bytes - v.before) & MP__RING_BYTES_MASK;
 }
 
 /* Whether there is room for one more message, by count and by bytes. */
@@ -255,14 +149,14 @@ static bool within_limits(mp__ring *r, const mp__ring_batch *b, const mp__ring_m
         return true;
     /* What this batch has added and not published is seen by nobody, but counts. */
     uint64_t unpublished = b->bytes - r->put_bytes;
-    return bytes_inside(r) + unpublished + bytes_of(m->length) <= r->capacity;
+    return bytes_inside(r) + unpublished + mp__ring_bytes(m->length) <= r->capacity;
 }
 
 /* Whether `need` units fit into the segment at this position; a filler before them counts. */
 static bool fits(mp__ring *r, const mp__ring_segment *s, uint32_t unit, uint32_t need)
 {
     uint32_t first = mp__load_relaxed(&s->first), units = mp__load_relaxed(&s->units);
-    uint32_t border = to_border(first, units, unit);
+    uint32_t border = mp__ring_to_border(first, units, unit);
     uint32_t total = need <= border ? need : border + need;
     for (int look = 0; look < 2; look++) {
         uint32_t head = mp__ring_unpack(r->head_seen).unit;
@@ -285,41 +179,42 @@ static mp__ring_segment *append_segment(mp__ring *r, mp__ring_segment *s, uint32
     MP_STEP("ring.append.made");
     mp__store_relaxed(&s->end, unit);
     MP_STEP("ring.append.ended");
-    mp__store_release(&s->next, distance_of(r, new)); /* pairs with locate(), mp__ring_repair() */
+    mp__store_release(&s->next,
+                      mp__ring_distance(r, new)); /* pairs with locate(), mp__ring_repair() */
     MP_STEP("ring.append.linked");
-    r->tail_segment = distance_of(r, new);
-    mp__store_relaxed(&r->large, units > FIRST_UNITS);
+    r->tail_segment = mp__ring_distance(r, new);
+    mp__store_relaxed(&r->large, units > MP__RING_FIRST_UNITS);
     return new;
 }
 
 static void write_record(uint64_t *unit, const mp__ring_message *m, uint64_t bytes)
 {
     if (m->kind == MP__RING_BLOCK) {
-        block_reference reference = {m->block, m->length};
-        header_store(unit, m->kind, sizeof reference, bytes);
-        copy(unit + 1, &reference, sizeof reference);
+        mp__ring_reference reference = {m->block, m->length};
+        mp__ring_set_header(unit, m->kind, sizeof reference, bytes);
+        mp__ring_move(unit + 1, &reference, sizeof reference);
     } else {
-        header_store(unit, m->kind, m->length, bytes);
-        copy(unit + 1, m->data, m->length);
+        mp__ring_set_header(unit, m->kind, m->length, bytes);
+        mp__ring_move(unit + 1, m->data, m->length);
     }
 }
 
 /* Room for a record in the ring, or why there is none. */
 static int make_room(mp__ring *r, mp__ring_batch *b, uint32_t need, mp__ring_segment **out)
 {
-    mp__ring_segment *s = segment_at(r, r->tail_segment);
+    mp__ring_segment *s = mp__ring_segment_at(r, r->tail_segment);
     *out = s;
     if (fits(r, s, b->at.unit, need))
         return 0;
     if (r->fixed)
         return MP_EFULL;
-    if (b->at.unit - mp__ring_unpack(r->head_seen).unit > MOST_UNITS)
+    if (b->at.unit - mp__ring_unpack(r->head_seen).unit > MP__RING_MOST_UNITS)
         return MP_ENOMEM;
     /* The new segment begins at tail; and it is the ring's user who tells others what is put. */
     if (b->at.count != mp__ring_unpack(mp__load_relaxed(&r->tail)).count)
         return MP_EFULL;
     uint32_t units = mp__load_relaxed(&s->units);
-    *out = append_segment(r, s, b->at.unit, units < LARGEST_UNITS ? units * 2 : units);
+    *out = append_segment(r, s, b->at.unit, units < MP__RING_LARGEST_UNITS ? units * 2 : units);
     return *out == NULL ? mp_shared_error() : 0;
 }
 
@@ -327,15 +222,16 @@ int mp__ring_add(mp__ring *r, mp__ring_batch *b, const mp__ring_message *m)
 {
     if (!within_limits(r, b, m))
         return MP_EFULL;
-    uint32_t need = units_of(m->kind == MP__RING_BLOCK ? sizeof(block_reference) : m->length);
+    uint32_t need =
+        mp__ring_units(m->kind == MP__RING_BLOCK ? sizeof(mp__ring_reference) : m->length);
     mp__ring_segment *s;
     int rc = make_room(r, b, need, &s);
     if (rc < 0)
         return rc;
     uint32_t first = mp__load_relaxed(&s->first), units = mp__load_relaxed(&s->units);
-    uint32_t border = to_border(first, units, b->at.unit);
+    uint32_t border = mp__ring_to_border(first, units, b->at.unit);
     if (need > border) {
-        header_store(&s->unit[units - border], FILLER, 0, 0);
+        mp__ring_set_header(&s->unit[units - border], MP__RING_FILLER, 0, 0);
         MP_STEP("ring.add.filled");
         b->at.unit += border;
     }
@@ -343,13 +239,34 @@ int mp__ring_add(mp__ring *r, mp__ring_batch *b, const mp__ring_message *m)
     MP_STEP("ring.add.copied");
     b->at.unit += need;
     b->at.count++;
-    b->bytes += bytes_of(m->length);
+    b->bytes += mp__ring_bytes(m->length);
     return 0;
+}
+
+bool mp__ring_put_one(mp__ring *r, const void *data, size_t length)
+{
+    mp__ring_position at = mp__ring_unpack(mp__load_relaxed(&r->tail));
+    mp__ring_position head = mp__ring_unpack(r->head_seen);
+    mp__ring_segment *s = mp__ring_segment_at(r, r->tail_segment);
+    uint32_t first = mp__load_relaxed(&s->first), units = mp__load_relaxed(&s->units);
+    uint32_t need = mp__ring_units(length);
+    uint32_t oldest = r->fixed || (int32_t)(head.unit - first) > 0 ? head.unit : first;
+    if (r->capacity != 0 || (r->maxsize != 0 && at.count - head.count >= r->maxsize) ||
+        need > mp__ring_to_border(first, units, at.unit) || at.unit - oldest + need > units)
+        return false;
+    uint64_t *unit = &s->unit[(at.unit - first) & (units - 1)];
+    mp__ring_set_header(unit, MP__RING_BYTES, length, 0);
+    mp__ring_move(unit + 1, data, length);
+    MP_STEP("ring.put_one.copied");
+    at.unit += need;
+    at.count++;
+    mp__store_release(&r->tail, mp__ring_pack(at)); /* pairs with there_is_more() */
+    return true;
 }
 
 void mp__ring_publish(mp__ring *r, const mp__ring_batch *b)
 {
-    uint64_t tail = pack(b->at);
+    uint64_t tail = mp__ring_pack(b->at);
     if (r->capacity == 0) {
         mp__store_release(&r->tail, tail); /* pairs with there_is_more() */
         return;
@@ -365,129 +282,7 @@ void mp__ring_publish(mp__ring *r, const mp__ring_batch *b)
     r->put_bytes = b->bytes;
     mp__fence_compiler();
     MP_STEP("ring.publish.summed");
-    r->pending_tail = NO_TAIL;
-}
-
-/* ---- Consumers. */
-
-/* Whether a message lies beyond head; what tail was. */
-static bool there_is_more(mp__ring *r, uint64_t head, uint64_t *tail)
-{
-    uint64_t seen = mp__load_acquire(&r->tail_seen);
-    if ((int32_t)(mp__ring_unpack(seen).count - mp__ring_unpack(head).count) <= 0) {
-        uint64_t old = seen;
-        seen = mp__load_acquire(&r->tail); /* pairs with mp__ring_publish() */
-        /* Only from what it was: one who was stopped here must not bring back an ancient tail,
-         * which positions that have wrapped around would make a future one. */
-        mp__cas_release(&r->tail_seen, &old, seen);
-        if ((int32_t)(mp__ring_unpack(seen).count - mp__ring_unpack(head).count) <= 0)
-            return false;
-    }
-    *tail = seen;
-    return true;
-}
-
-/* All messages of this segment were taken: moves on to the next. */
-static void follow(mp__ring *r, uint64_t word, int64_t next)
-{
-    uint64_t tag = (word >> DISTANCE_BITS) + 1;
-    uint64_t new = tag << DISTANCE_BITS | ((uint64_t)next & DISTANCE_MASK);
-    mp__ring_segment *old = segment_at(r, distance_in(word));
-    if (!mp__cas_seq(&r->head_segment, &word, new))
-        return;               /* somebody else did */
-    mp__fence_after_change(); /* whatever becomes of it is written after that; pairs with locate() */
-    MP_STEP("ring.follow.moved");
-    mp_shared_free(old);
-    MP_STEP("ring.follow.freed");
-}
-
-/* The head, its segment and the segment's borders, if there is a message. */
-static bool locate(mp__ring *r, mp__ring_view *v)
-{
-    for (;;) {
-        uint64_t word = mp__load_acquire(&r->head_segment); /* pairs with follow() */
-        v->from = mp__load_acquire(&r->head); /* after that: never in an older segment */
-        v->after = mp__ring_unpack(v->from);
-        if (!there_is_more(r, v->from, &v->tail))
-            return false;
-        const mp__ring_segment *s = segment_at(r, distance_in(word));
-        v->segment = s;
-        v->first = mp__load_relaxed(&s->first);
-        v->units = mp__load_relaxed(&s->units);
-        int64_t next = mp__load_acquire(&s->next); /* pairs with append_segment() */
-        v->end = mp__load_relaxed(&s->end);
-        mp__fence_acquire(); /* the borders before the look whether they are the segment's */
-        if (mp__load_relaxed(&r->head_segment) != word)
-            continue;
-        if (next == 0) {
-            v->end = v->after.unit + MOST_UNITS;
-            return true;
-        }
-        if ((int32_t)(v->after.unit - v->end) < 0)
-            return true;
-        follow(r, word, next);
-    }
-}
-
-/* Reads the record at v->after, and moves that behind it. False: it cannot be one. */
-static bool read_record(mp__ring_view *v)
-{
-    uint32_t offset = (v->after.unit - v->first) & (v->units - 1);
-    uint64_t header = header_load(&v->segment->unit[offset]);
-    if (header >> KIND_SHIFT == FILLER) {
-        v->after.unit += v->units - offset;
-        offset = 0;
-        header = header_load(&v->segment->unit[0]);
-    }
-    size_t length = header >> LENGTH_SHIFT & LENGTH_MASK;
-    uint32_t need = units_of(length);
-    if (length > MP__RING_INLINE_MOST || need > v->units - offset)
-        return false;
-    const uint64_t *bytes = &v->segment->unit[offset + 1];
-    v->message =
-        (mp__ring_message){(enum mp__ring_kind)(header >> KIND_SHIFT), bytes, length, NULL};
-    v->before = header & BYTES_MASK;
-    if (v->message.kind == MP__RING_BLOCK) {
-        block_reference reference;
-        if (length != sizeof reference)
-            return false;
-        copy(&reference, bytes, sizeof reference);
-        v->message.block = reference.block;
-        v->message.data = reference.block->data;
-        v->message.length = reference.length;
-    }
-    v->after.unit += need;
-    v->after.count++;
-    return true;
-}
-
-bool mp__ring_look(mp__ring *r, mp__ring_view *v)
-{
-    for (;;) {
-        if (!locate(r, v))
-            return false;
-        if (read_record(v))
-            return true;
-        if (mp__ring_is_current(r, v))
-            return false; /* the ring was overwritten by somebody astray */
-    }
-}
-
-bool mp__ring_look_on(mp__ring *r, mp__ring_view *v)
-{
-    (void)r;
-    if (mp__ring_unpack(v->tail).count == v->after.count || v->after.unit == v->end)
-        return false;
-    v->last = v->after;
-    if (read_record(v))
-        return true;
-    mp__ring_look_back(v);
-    return false;
-}
-
-void mp__ring_copy(void *to, const mp__ring_message *m)
-{
-    copy(to, m->data, m->length);
+    r->pending_tail = MP__RING_NO_TAIL;
 }
 
 void mp__ring_shrink(mp__ring *r)
@@ -495,26 +290,14 @@ void mp__ring_shrink(mp__ring *r)
     mp__ring_position tail = mp__ring_unpack(mp__load_relaxed(&r->tail));
     if (!mp__ring_is_large(r) || mp__ring_size(r) != 0)
         return;
-    if (append_segment(r, segment_at(r, r->tail_segment), tail.unit, FIRST_UNITS) == NULL)
+    if (append_segment(r, mp__ring_segment_at(r, r->tail_segment), tail.unit,
+                       MP__RING_FIRST_UNITS) == NULL)
         return;
     for (;;) { /* nothing is left before the new one, and this thread has made it the tail's */
         uint64_t word = mp__load_acquire(&r->head_segment);
-        int64_t next = mp__load_acquire(&segment_at(r, distance_in(word))->next);
+        int64_t next = mp__load_acquire(&mp__ring_segment_at(r, mp__ring_distance_in(word))->next);
         if (next == 0)
             return;
-        follow(r, word, next);
+        mp__ring_follow(r, word, next);
     }
-}
-
-bool mp__ring_is_current(const mp__ring *r, const mp__ring_view *v)
-{
-    mp__fence_acquire(); /* what was read before, before this look */
-    return mp__load_relaxed(&r->head) == v->from;
-}
-
-bool mp__ring_take(mp__ring *r, const mp__ring_view *v)
-{
-    uint64_t from = v->from;
-    /* Behind all reads of what is taken; pairs with within_limits() and fits(). */
-    return mp__cas_seq(&r->head, &from, pack(v->after));
 }

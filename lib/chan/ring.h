@@ -111,6 +111,10 @@ mp__ring_batch mp__ring_put_begin(const mp__ring *r);
 int mp__ring_add(mp__ring *r, mp__ring_batch *batch, const mp__ring_message *m);
 void mp__ring_publish(mp__ring *r, const mp__ring_batch *batch);
 
+/* With put_lock: adds a message of at most MP__RING_INLINE_MOST and publishes it, if that is simple;
+ * false: it may be possible all the same. */
+bool mp__ring_put_one(mp__ring *r, const void *data, size_t length);
+
 /* With put_lock: gives memory back if the ring is empty, and larger than a new one. */
 void mp__ring_shrink(mp__ring *r);
 /* Whether that is worth the lock. */

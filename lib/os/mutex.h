@@ -26,6 +26,30 @@ static inline bool mp__mutex_take_free(mp__mutex *m, mp__thread *self)
     return taken;
 }
 
+/* The same for a few instructions that take no other robust lock and announce nothing: the mutex
+ * stays announced instead of being linked, which serves the kernel as well. Only
+ * mp__mutex_put_down() releases it. */
+static inline bool mp__mutex_take_lightly(mp__mutex *m, mp__thread *self)
+{
+    mp__robust_announce(self, m);
+    uint32_t word = 0;
+    if (mp__cas_acquire(&m->word, &word, self->tid)) {
+        MP_STEP("mutex.take_lightly.taken");
+        return true;
+    }
+    mp__robust_announce(self, NULL);
+    return false;
+}
+
+static inline void mp__mutex_put_down(mp__mutex *m, mp__thread *self)
+{
+    uint32_t word = mp__exchange_seq(&m->word, 0); /* as in mp__mutex_give_up() */
+    MP_STEP("mutex.put_down.freed");
+    if (__builtin_expect((word & MP__WAITERS) != 0, 0))
+        mp__futex_wake(&m->word, 1);
+    mp__robust_announce(self, NULL);
+}
+
 /* Acquires. Returns 0; MP_OWNERDEAD: acquired, the last owner died in it; MP_ETIMEDOUT;
  * MP_EDEADLK: this thread holds it; and if `interruptible` MP_EINTR. */
 int mp__mutex_acquire(mp__mutex *m, mp__deadline until, bool interruptible);
