@@ -14,7 +14,7 @@
 
 # Not yet: what the library has not.
 BENCH_LATER := $(if $(shell grep -l mp_queue_loan include/mproc/queue.h),,loan)
-BENCHES     := $(filter-out $(BENCH_LATER),$(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))
+BENCHES     := $(filter-out $(BENCH_LATER),$(basename $(notdir $(wildcard tests/bench/*.c))))
 BENCH_BIN   := $(BENCHES:%=$(O)/tests/bench/%)
 BENCH_OBJ   := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/bench/support/*.c))
 B           ?= $(BENCHES)

@@ -179,7 +179,10 @@ def draw(table):
     for tick in scale.ticks:
         x = scale(tick)
         yield f'<path class="grid" d="M{x:.1f} {TOP - 4}V{bottom}"/>'
-        yield f'<text class="tick" x="{x:.1f}" y="{bottom + 15}" text-anchor="middle">{tick:g}</text>'
+        yield (
+            f'<text class="tick" x="{x:.1f}" y="{bottom + 15}" text-anchor="middle">'
+            f"{tick:g}</text>"
+        )
     for row, peer in enumerate(peers):
         yield from bar(table, scale, peer, TOP + ROW * row)
     yield "</svg>"
