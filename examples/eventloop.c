@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* An event loop of the program's own, on epoll: a queue of the library's, a timer and a pipe. One
- * child puts the squares of ten numbers into the queue and closes it; another one, which knows nothing
- * of the library, writes three lines into the pipe. The loop ends when both have, and the timer has
- * ticked three times. */
+/* An event loop of the program's own, on epoll: a queue of the library's, a timer and a pipe.
+ * One child puts the squares of ten numbers into the queue and closes it; another one, which
+ * knows nothing of the library, writes three lines into the pipe. The loop ends when both have,
+ * and the timer has ticked three times. */
 #include "support.h"
 
 #include <sys/epoll.h>
@@ -23,8 +23,8 @@ static int produce(void *arg)
 
 /* Each of these returns false when there will be no more. */
 
-/* Readable for no reason or for many: so all that is there is taken, until the queue says that it is
- * empty. That makes its descriptor unreadable. */
+/* Readable for no reason or for many: so all that is there is taken, until the queue says that
+ * it is empty. That makes its descriptor unreadable. */
 static bool on_queue(mp_queue *queue)
 {
     int square, rc;

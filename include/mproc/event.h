@@ -77,7 +77,8 @@ MP_API int mp_event_fini(mp_event *event);
  * event; usable after a plain fork(). Python: set().
  *
  * @param event an event; set already: it stays so
- * @return 0; #MP_EINVAL: no event
+ * @return 0; #MP_EINVAL: no event; #MP_ESYS(EMFILE) and the like: it is set, but one who waits by
+ *         mp_event_fileno() could not be told
  */
 MP_API int mp_event_set(mp_event *event);
 

@@ -78,7 +78,8 @@ MP_API void mp_queue_free(mp_queue *q);
  * @return 0; #MP_EFULL: full until the deadline; #MP_ECLOSED; #MP_EMSGSIZE: more than the queue's
  *         capacity; #MP_EINVAL: no queue, data is NULL with a length, timeout is NaN; #MP_ENOMEM;
  *         #MP_EAGAIN: an internal lock was busy for 1 ms at a try, or, held by a process that is
- *         stopped, until the deadline; #MP_EINTR
+ *         stopped, until the deadline; #MP_EINTR; #MP_ESYS(EMFILE) and the like: one who waits by
+ *         mp_queue_fileno() cannot be told
  */
 MP_API int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout);
 
@@ -173,7 +174,8 @@ MP_API bool mp_queue_full(const mp_queue *q);
  * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: queue.Queue.shutdown().
  *
  * @param q a queue
- * @return 0, again when it is closed already; #MP_EINVAL: no queue
+ * @return 0, again when it is closed already; #MP_EINVAL: no queue; #MP_ESYS(EMFILE) and the like:
+ *         it is closed, but one who waits by mp_queue_fileno() could not be told
  */
 MP_API int mp_queue_close(mp_queue *q);
 

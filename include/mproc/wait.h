@@ -20,39 +20,40 @@
  *  mp_result_fileno(), which are made for it and given back with mp_fileno_release().
  *
  *  **Such a descriptor** is readable whenever the queue holds a message or is closed, the event is
- *  set, the result is ready. It may be readable for no reason, so that whoever finds it readable asks the
- *  object, without waiting. It becomes unreadable when that is answered in the negative: when a call
- *  in the descriptor's process finds that there is nothing. For a queue that is any mp_queue_get...()
- *  that returns #MP_EEMPTY or waits, and mp_queue_empty(); for an event mp_event_is_set() and
- *  mp_event_wait(), and mp_event_clear(); for a result mp_result_ready(), and mp_result_get() and
- *  mp_result_wait() that return #MP_ETIMEDOUT; and mp_wait() for all of them. So
+ *  set, the result is ready. It may be readable for no reason, so that whoever finds it readable
+ *  asks the object, without waiting. It becomes unreadable when that is answered in the negative:
+ *  when a call in the descriptor's process finds that there is nothing. For a queue that is any
+ *  mp_queue_get...() that returns #MP_EEMPTY or waits, and mp_queue_empty(); for an event
+ *  mp_event_is_set() and mp_event_wait(), and mp_event_clear(); for a result mp_result_ready(), and
+ *  mp_result_get() and mp_result_wait() that return #MP_ETIMEDOUT; and mp_wait() for all of them.
+ *  So
  *
  *      while ((length = mp_queue_get(q, buffer, sizeof buffer, 0)) >= 0)
  *          handle(buffer, length);
  *
- *  is all that an event loop does when it is readable, and misses nothing, if it goes round by level
- *  or by edge (EPOLLET); by level it may also take one message at a time.
+ *  is all that an event loop does when it is readable, and misses nothing, if it goes round by
+ *  level or by edge (EPOLLET); by level it may also take one message at a time.
  *
  *  Nothing else is to be done with it: not read, not written, not closed by close(), not given to
- *  another process. A forked child has none of its parent's: there they are closed, and it makes its
- *  own. Each call makes another one, and each is told of everything.
+ *  another process. A forked child has none of its parent's: there they are closed, and it makes
+ *  its own. Each call makes another one, and each is told of everything.
  *
  *  **What it costs.** An object that nobody waits for in these ways pays nothing. Who puts, sets or
  *  finishes while somebody does, and has looked since the last time, sends him a byte over a socket
- *  (1 to 2 us), for which it keeps one descriptor open. If it cannot make one (MP_ESYS(EMFILE) and
- *  the like), mp_queue_put() puts nothing, and says why; mp_event_set() and mp_queue_close() do their work,
- *  and say why; mp_wait() sees it all the same, within 100 ms.
+ *  (2 to 3 us), for which it keeps one descriptor open. If it cannot make one (MP_ESYS(EMFILE) and
+ *  the like), mp_queue_put() puts nothing, and says why; mp_event_set() and mp_queue_close() do
+ *  their work, and say why; mp_wait() sees it all the same, within 100 ms.
  *
- *  **When a process dies** while it waits, or has such descriptors, nothing of it stays. One that dies
- *  in mp_queue_put() has rung before its message can be seen. One that dies in the few instructions
- *  in which it sets an event, while another looks at it, may leave that one's descriptor
- *  unreadable until the event is set again; mp_wait() looks again every 100 ms.
+ *  **When a process dies** while it waits, or has such descriptors, nothing of it stays. One that
+ *  dies in mp_queue_put() has rung before its message can be seen. One that dies in the few
+ *  instructions in which it sets an event, while another looks at it, may leave that one's
+ *  descriptor unreadable until the event is set again; mp_wait() looks again every 100 ms.
  *
  *  **Limits.** The sockets have random names, which are known to the family, and to who reads
- *  /proc/net/unix, who can make a descriptor readable for no reason and no more. Processes in different
- *  network namespaces cannot ring each other: there mp_wait() sees what happens within 100 ms, and
- *  descriptors are of no use. A process that is stopped (SIGSTOP) within mp_queue_put() keeps the descriptors
- *  of the queue readable.
+ *  /proc/net/unix, who can make a descriptor readable for no reason and no more. Processes in
+ *  different network namespaces cannot ring each other: there mp_wait() sees what happens within
+ *  100 ms, and descriptors are of no use. A process that is stopped (SIGSTOP) within mp_queue_put()
+ *  keeps the descriptors of the queue readable.
  *
  *  See @ref example_eventloop "an example".
  *  @{ */
@@ -100,9 +101,9 @@ MP_BEGIN_DECLS
  * @param timeout seconds
  * @return how many are ready; 0: the timeout passed; #MP_EINVAL: items is NULL with a count,
  *         count < 0, timeout is NaN, an unknown kind or event, an object is NULL or none, a
- *         descriptor is not open, a process, an event or a result is asked for #MP_WRITE, or a queue
- *         with a capacity; #MP_ESTATE: a process that was not started or is not a child, a
- *         connection used in the wrong direction, a result of another process; #MP_ECLOSED: a closed
+ *         descriptor is not open, a process, an event, a result or a queue with a capacity is asked
+ *         for #MP_WRITE; #MP_ESTATE: a process that was not started or is not a child, a connection
+ *         used in the wrong direction, a result of another process; #MP_ECLOSED: a closed
  *         connection; #MP_EINTR; #MP_ENOMEM; #MP_ESYS(EMFILE) and the like: no descriptor was left
  */
 MP_API int mp_wait(mp_waitable *items, int count, double timeout);

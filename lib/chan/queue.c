@@ -14,10 +14,10 @@
  * later sees the getter, and all that was put before is seen by its look at the ring; if it is held
  * the getter sleeps for PUT_TAKES_NS at most.
  *
- * Doorbells (sync/doorbell.h) are rung by a putter as soon as it has put_lock, before anything can be
- * seen of what it puts; if one that insists cannot be told, nothing is put. After the unlock it looks
- * once more, as for sleepers. So who has armed, and finds put_lock free and the queue empty, will be
- * rung for whatever comes, whoever dies; who finds it held looks again soon (chan/ready.c).
+ * Doorbells (sync/doorbell.h) are rung by a putter as soon as it has put_lock, before anything can
+ * be seen of what it puts; if one that insists cannot be told, nothing is put. After the unlock it
+ * looks once more, as for sleepers. So who has armed, and finds put_lock free and the queue empty,
+ * will be rung for whatever comes, whoever dies; who finds it held looks again soon (chan/ready.c).
  *
  * Putters that wait for room look again every 100 ms: a getter's death between taking and waking
  * costs them so much.

@@ -35,7 +35,8 @@ static inline bool mp__queue_has_message(const mp_queue *q)
     return mp__ring_size(&q->ring) != 0;
 }
 
-/* Whether a put is going on: one that has not seen who joins the sleepers or arms a doorbell now. */
+/* Whether a put is going on: one that has not seen who joins the sleepers or arms a doorbell
+ * now. */
 static inline bool mp__queue_is_being_put(const mp_queue *q)
 {
     return !mp__robust_abandoned(mp__load_seq(&q->ring.put_lock.word));

@@ -2,9 +2,9 @@
 /*
  * Who has armed a doorbell of a queue, and then finds put_lock held, may have been rung for, or
  * missed by, a put that is not to be seen yet: if its putter dies before it unlocks, nobody rings
- * again for a message that it had put by then. So the descriptor is left ready, which makes its owner
- * look again, until the lock is free; so that it does not do that all the time while a putter is stopped,
- * each look takes up to a millisecond then.
+ * again for a message that it had put by then. So the descriptor is left ready, which makes its
+ * owner look again, until the lock is free; so that it does not do that all the time while a putter
+ * is stopped, each look takes up to a millisecond then.
  */
 #include "chan/ready.h"
 

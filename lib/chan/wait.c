@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mp_wait(): one poll() over all descriptors, and, if there are things without one (queues, events,
- * results: chan/item.c), over one more: a socket that is registered with all of their doorbells for as
- * long as the call waits (sync/doorbell.h). A call that finds something at once does not come so far.
+ * results: chan/item.c), over one more: a socket that is registered with all of their doorbells for
+ * as long as the call waits (sync/doorbell.h). A call that finds something at once does not come so
+ * far.
  *
- * Each round looks at everything before it polls. Registering and, when the socket was rung, draining
- * it and arming anew, come before the look; so what happens after a look that finds nothing rings. A
- * queue whose put_lock is held at that time is looked at again within a millisecond (chan/ready.c).
- * Everything is looked at at least every 100 ms: for those who died, or could not ring, after the
- * change.
+ * Each round looks at everything before it polls. Registering and, when the socket was rung,
+ * draining it and arming anew, come before the look; so what happens after a look that finds
+ * nothing rings. A queue whose put_lock is held at that time is looked at again within a
+ * millisecond (chan/ready.c). Everything is looked at at least every 100 ms: for those who died, or
+ * could not ring, after the change.
  *
- * Connections are entered for as long as it lasts, so that none of their descriptors is closed under
- * it, and looked at likewise: whether another thread closed one, and whether one has received what
- * poll() does not see.
+ * Connections are entered for as long as it lasts, so that none of their descriptors is closed
+ * under it, and looked at likewise: whether another thread closed one, and whether one has received
+ * what poll() does not see.
  */
 #include "chan/wait.h"
 

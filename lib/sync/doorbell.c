@@ -4,18 +4,19 @@
  *
  * A doorbell is a socket of the waiter's with a random name (os/datagram.h); who rings sends it a
  * byte. The waiter: join(); arm(); looks at the object; polls the socket; drains it; arms again;
- * looks; and so on; leave(). The publisher: changes the object; a full barrier; any(), ring(). Arming
- * ends with a full barrier, too: so either the publisher sees the armed plate, or the waiter sees
- * the change.
+ * looks; and so on; leave(). The publisher: changes the object; a full barrier; any(), ring().
+ * Arming ends with a full barrier, too: so either the publisher sees the armed plate, or the waiter
+ * sees the change.
  *
- * A plate's state counts how often it was armed. Who rings reads the state, then the name, sends, and
- * only then takes the very state that he read back to "not armed". So
+ * A plate's state counts how often it was armed. Who rings reads the state, then the name, sends,
+ * and only then takes the very state that he read back to "not armed". So
  * - who dies before that has rung, or not, and leaves the plate armed: others ring, perhaps twice;
  * - one who is late finds another count, because the waiter has drained and armed meanwhile, and
  *   leaves that alone: a plate that is not armed always has a byte in its socket, or an owner who
  *   has drained and is about to arm;
- * - a plate that has changed hands between the two reads is armed with another count by the time its
- *   new owner relies on it.
+ * - a plate that has changed hands between the two reads is armed with another count by the time
+ *   its new owner relies on it.
+ *
  * A socket that takes no more bytes is readable, as good as rung.
  *
  * The list only grows, at its head, until the object is freed; so anybody may walk it at any time,
@@ -26,9 +27,9 @@
  * taking the memory of a plate and adding it loses that memory.
  *
  * The list's word says that a plate may be armed. Who has rung all of them clears exactly the word
- * that it found at first; who has armed meanwhile has changed it. Who dies before leaves the bit: it
- * costs the next publisher a walk. So publishers pay for nobody who was rung and does not look, nor
- * for one who was killed, but once.
+ * that it found at first; who has armed meanwhile has changed it. Who dies before leaves the bit:
+ * it costs the next publisher a walk. So publishers pay for nobody who was rung and does not look,
+ * nor for one who was killed, but once.
  *
  * What a death between the change and the ring costs is the object's matter: see chan/queue.c,
  * sync/event.c and pool/claim.c.

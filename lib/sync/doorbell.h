@@ -51,7 +51,8 @@ void mp__doorplate_leave(mp__doorplate *plate, mp__datagram_name name);
  * not be told, and stays armed. Async-signal-safe. */
 int mp__doorbells_ring(mp__doorbells *d);
 
-/* Whether that is worth a call. Behind a full barrier, that comes after the change of the object. */
+/* Whether that is worth a call. Behind a full barrier, that comes after the change of the
+ * object. */
 static inline bool mp__doorbells_any(const mp__doorbells *d)
 {
     return __builtin_expect((mp__load_relaxed(&d->word) & 1) != 0, 0); /* pairs with arm() */

@@ -15,9 +15,9 @@
  * sleepers look again within 100 ms. A dead sleeper leaves a bit that costs one wake of nobody.
  *
  * Doorbells (sync/doorbell.h) are rung before the event is set, and again behind it for those who
- * have looked and armed anew in between. So a setter that dies after setting has rung, unless it was
- * overtaken by such a look; then mp_wait(), which looks every 100 ms, finds the event set, but a
- * descriptor of mp_event_fileno() is told by the next one who sets.
+ * have looked and armed anew in between. So a setter that dies after setting has rung, unless it
+ * was overtaken by such a look; then mp_wait(), which looks every 100 ms, finds the event set, but
+ * a descriptor of mp_event_fileno() is told by the next one who sets.
  *
  * Setting writes the word also if it is set already. With a mere look, the look could come before
  * the caller's own stores: then one who clears, and after that looks for those, would miss both.

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A descriptor is a doorbell (sync/doorbell.c) that stays registered until it is released. Its owner
- * is not known to look at it; so it is made unready whenever a call of this process finds that there
- * is nothing: drained, armed anew, and rung by ourselves if a last look finds something after all.
- * If nothing was in it and it is armed, whatever comes will ring: nothing is to be done.
+ * A descriptor is a doorbell (sync/doorbell.c) that stays registered until it is released. Its
+ * owner is not known to look at it; so it is made unready whenever a call of this process finds
+ * that there is nothing: drained, armed anew, and rung by ourselves if a last look finds something
+ * after all. If nothing was in it and it is armed, whatever comes will ring: nothing is to be done.
  *
  * Signal handlers may come here (mp_event_clear()), so the guard is only tried. Who finds it taken
- * leaves a note, and tries once more; who gives it back looks for notes. Otherwise a descriptor might
- * stay ready and unarmed, which one who waits for edges would never notice.
+ * leaves a note, and tries once more; who gives it back looks for notes. Otherwise a descriptor
+ * might stay ready and unarmed, which one who waits for edges would never notice.
  *
  * A forked child has none of its parent's descriptors: they are closed there (os/owned.c), and the
  * list is emptied. The guard comes before that of os/owned.c: it is registered later, and so taken
