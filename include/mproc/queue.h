@@ -28,13 +28,21 @@
 /** A queue, in shared memory. */
 typedef struct mp_queue mp_queue;
 
+/** What becomes of messages whose consumer died before mp_queue_task_done(). */
+enum mp_on_death {
+    MP_LOSE = 1,     /**< They are lost, and counted: mp_queue_lost(). */
+    MP_REDELIVER = 2 /**< They come back, before all others. Then mp_queue_task_done() is owed for
+                          each message: until then the queue keeps it. */
+};
+
 /** Options of mp_queue_create(). */
 typedef struct mp_queue_options {
     size_t size;     /**< sizeof(mp_queue_options); mp_queue_new() sets it. */
     int maxsize;     /**< The most messages it holds; not given: no limit but memory. */
     size_t capacity; /**< The most bytes it holds, 8 for each message included; not given: no limit
                           but memory. */
-    int on_death;    /**< Not in this release: anything but "not given" is #MP_EINVAL. */
+    int on_death;    /**< What becomes of messages that a process got and did not finish when it
+                          died: one of #mp_on_death; not given: #MP_LOSE. */
 } mp_queue_options;
 
 /** One message of mp_queue_put_many() or mp_queue_get_many(). */
@@ -150,6 +158,125 @@ MP_API int mp_queue_put_many(mp_queue *q, const mp_bytes *messages, int count, d
  *         code of mp_queue_get()
  */
 MP_API int mp_queue_get_many(mp_queue *q, mp_bytes *messages, int count, double timeout);
+
+/**
+ * Says that what was to be done with a message is done: to be called once for each that was got.
+ *
+ * Messages are not told apart: the call counts for the oldest that the calling thread got and that
+ * is not done, else one of another thread of its process, else one of another process. It should be
+ * called by the process that got the message, for it is that one's death which decides about it.
+ * Waits, without a deadline, while another process is stopped in one of these calls.
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: task_done().
+ *
+ * @param q a queue
+ * @return 0; #MP_ESTATE: there is no message that was got and is neither done nor lost; #MP_EINVAL:
+ *         no queue
+ */
+MP_API int mp_queue_task_done(mp_queue *q);
+
+/**
+ * Waits until each message that was put is done, or lost with a process that died.
+ *
+ * It may be called by any number of processes, again and again, also when the queue is closed. A
+ * moment at which nothing was left to do ends all calls that wait then, even if more was put since.
+ * A consumer that is killed is found out within 100 ms; in a queue that redelivers its messages are
+ * left for another. One that was stopped (SIGSTOP) keeps join waiting, and so does one that has
+ * called execve() with messages in hand.
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: join(), which has no
+ * timeout and waits for ever for who was killed.
+ *
+ * @param q a queue
+ * @param timeout seconds
+ * @return 0; #MP_ETIMEDOUT; #MP_EINVAL: no queue, timeout is NaN; #MP_EAGAIN: an internal lock was
+ *         busy for 1 ms at a try, or, held by a process that is stopped, until the deadline;
+ *         #MP_EINTR
+ */
+MP_API int mp_queue_join(mp_queue *q, double timeout);
+
+/**
+ * How many messages are lost: got by processes that died before they had called
+ * mp_queue_task_done() for them. 0 in a queue that redelivers.
+ *
+ * Looks who has died. As mp_queue_task_done() it may wait for a stopped process. In a queue whose
+ * consumers do not call mp_queue_task_done() all messages of a process count when it ends.
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: -
+ *
+ * @param q a queue
+ * @return the number; #MP_EINVAL: no queue
+ */
+MP_API int64_t mp_queue_lost(mp_queue *q);
+
+/**
+ * Lends a block of shared memory, to be filled and then published: a message without a copy.
+ *
+ * The block belongs to the calling process until mp_queue_publish() or mp_queue_discard(). It comes
+ * back when the process dies, or with mp_queue_free(). Nothing is put yet, and no limit of the queue
+ * is asked. Thread-safe; not async-signal-safe; usable after a plain fork(). Python: -
+ *
+ * @param q a queue
+ * @param length how many bytes the message will have; 0 included
+ * @param[out] block where they go, aligned to 16; NULL on failure
+ * @param timeout checked, and kept for later: memory is never waited for
+ * @return 0; #MP_ENOMEM; #MP_EAGAIN: an internal lock was busy for 1 ms, at a thread's first call;
+ *         #MP_EINVAL: no queue, block is NULL, timeout is NaN
+ */
+MP_API int mp_queue_loan(mp_queue *q, size_t length, void **block, double timeout);
+
+/**
+ * Puts a loan in, as it is. While the queue is full it waits.
+ *
+ * Then the block is the getter's: mp_queue_take() hands it over, mp_queue_get() and the others copy
+ * it. If the call fails the block still belongs to the caller. If the process dies in it the
+ * message is there, or it is not and the block has come back.
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: -
+ *
+ * @param q the queue that lent it
+ * @param block a loan of the calling process
+ * @param timeout seconds
+ * @return as mp_queue_put(); #MP_EINVAL also if block is no loan of this process and queue: it was
+ *         published or discarded, or is another's
+ */
+MP_API int mp_queue_publish(mp_queue *q, void *block, double timeout);
+
+/**
+ * Gives a loan back unpublished.
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: -
+ *
+ * @param q the queue that lent it
+ * @param block a loan of the calling process
+ * @return 0; #MP_EINVAL: no queue, or no loan of this process and queue
+ */
+MP_API int mp_queue_discard(mp_queue *q, void *block);
+
+/**
+ * Gets the next message without a copy, if it is one that was published, or a long one (more than
+ * 4096 bytes); others are copied into a block. While the queue is empty it waits.
+ *
+ * The message stays where it is until mp_queue_release(), however long that takes: others go on.
+ * When the process dies it is released; in a queue that redelivers it comes back unless its task is
+ * done. What was taken and not released goes with mp_queue_free().
+ * Thread-safe; not async-signal-safe; usable after a plain fork(): the child of a process that holds
+ * a message holds none. Python: -
+ *
+ * @param q a queue
+ * @param[out] message the bytes, aligned to 16, to be read only; NULL on failure
+ * @param[out] length how many
+ * @param timeout seconds
+ * @return 0; #MP_ENOMEM: the message stays; or a code of mp_queue_get(), but #MP_EMSGSIZE
+ */
+MP_API int mp_queue_take(mp_queue *q, const void **message, size_t *length, double timeout);
+
+/**
+ * Releases a message that mp_queue_take() gave. This is not mp_queue_task_done().
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: -
+ *
+ * @param q the queue that it came from
+ * @param message a message that the calling process has taken
+ * @return 0; #MP_EINVAL: no queue, or no such message: it was released, or is another's
+ */
+MP_API int mp_queue_release(mp_queue *q, const void *message);
 
 /** How many messages are in it; exact, and possibly stale at once. Thread-safe,
  *  async-signal-safe. Python: qsize().

@@ -11,25 +11,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A place for a message, and which lengths it takes. */
-typedef struct place {
-    void *data;
-    size_t least, most;
-    size_t length; /* of the message that was found */
-} place;
-
 /* Closed is read first: then an empty ring stays empty. */
-static int why_empty(const mp_queue *q)
+static int why_empty(mp_queue *q)
 {
     uint32_t closed = mp__load_acquire(&q->ring.closed); /* pairs with mp_queue_close() */
-    if (mp__ring_size(&q->ring) != 0)
+    if (mp__queue_has_message(q))
         return 0;
-    return closed ? MP_ECLOSED : MP_EEMPTY;
+    if (q->books.redelivers && mp__lease_recall(q, closed))
+        closed = 0; /* others' messages may still come back */
+    return mp__queue_has_message(q) ? 0 : closed ? MP_ECLOSED : MP_EEMPTY;
 }
 
-static bool matches(const mp__ring_message *m, place *to)
+static bool matches(const mp__ring_message *m, mp__place *to)
 {
     to->length = m->length;
+    to->is_block = to->block != NULL && m->kind == MP__RING_BLOCK;
+    if (to->is_block)
+        return true;
     return m->length >= to->least && m->length <= to->most;
 }
 
@@ -46,7 +44,7 @@ static void wake_putters(mp_queue *q, int messages)
 
 /* Looks at the next message, and copies it if it fits and is in the ring. Returns 0 or why not; it
  * is true only if the message can be taken. */
-static int view_one(mp_queue *q, mp__ring_view *v, place *to)
+static int view_one(mp_queue *q, mp__ring_view *v, mp__place *to)
 {
     while (!mp__ring_look(&q->ring, v)) {
         int rc = why_empty(q);
@@ -76,26 +74,124 @@ static void leave(mp_queue *q, mp__patience *p, int rc)
     p->joined = p->first = false;
 }
 
-static int try_get(mp_queue *q, place *to, mp__patience *p)
+/* The calling thread's seat. */
+static inline mp__seat *seat_at(mp_queue *q)
+{
+    const mp__thread_seat *known = mp__thread_seat_of(q);
+    if (__builtin_expect(known->queue == q && known->serial == q->books.serial, 1))
+        return known->seat;
+    mp__seat *s;
+    mp__lease_sit(q, &s); /* without memory for one: the common one */
+    return s;
+}
+
+/* Takes one message in a block, into a hold. */
+static bool take_block(mp_queue *q, const mp__ring_view *v, mp__seat *s, mp__hold *h)
+{
+    h->noted = mp__load_relaxed(&s->got);
+    mp__fence_compiler();
+    mp__store_relaxed(&h->word, mp__hold_word(v->message.block, MP__HOLD_USED));
+    MP_STEP("queue.get.noted");
+    bool taken = mp__lease_take(&q->ring, v, s);
+    if (!taken)
+        mp__store_relaxed(&h->word, 0);
+    return taken;
+}
+
+/* Takes what is in the view, unless somebody was faster; a block into the hold, or the seat's. */
+static inline bool take(mp_queue *q, const mp__ring_view *v, mp__seat *s, mp__hold *h)
+{
+    if (__builtin_expect(s == &q->books.common, 0))
+        return mp__lease_take_common(&q->ring, v, s);
+    if (v->message.kind == MP__RING_BLOCK)
+        return take_block(q, v, s, h != NULL ? h : &s->hand);
+    return mp__lease_take(&q->ring, v, s);
+}
+
+/* Copies a block that was taken, and frees it. */
+static void empty_hand(mp_queue *q, mp__seat *s, mp__ring_block *block, void *to)
+{
+    if (block->length > 0)
+        memcpy(to, block->data, block->length);
+    MP_STEP("queue.get.block_copied");
+    if (s != &q->books.common)
+        mp__store_relaxed(&s->hand.word, 0);
+    mp__fence_compiler();
+    MP_STEP("queue.get.hand_empty");
+    mp_shared_free(block);
+}
+
+static int try_get(mp_queue *q, mp__place *to, mp__patience *p)
 {
     mp__ring *r = &q->ring;
+    mp__seat *s = seat_at(q);
     mp__ring_view v;
     int rc;
     do {
         rc = view_one(q, &v, to);
         if (rc == MP_EMSGSIZE ? mp__ring_is_current(r, &v) : rc < 0)
             return rc;
-    } while (rc < 0 || !mp__ring_take(r, &v));
+    } while (rc < 0 || !take(q, &v, s, to->block));
     MP_STEP("queue.get.taken");
     leave(q, p, 0);
     wake_putters(q, 1);
     MP_STEP("queue.get.woken");
-    if (v.message.kind == MP__RING_BLOCK) {
-        memcpy(to->data, v.message.data, v.message.length);
-        MP_STEP("queue.get.block_copied");
-        mp_shared_free(v.message.block);
-    }
+    if (to->is_block)
+        mp__store_relaxed(&v.message.block->holder, (uintptr_t)to->block);
+    else if (v.message.kind == MP__RING_BLOCK)
+        empty_hand(q, s, v.message.block, to->data);
     return 0;
+}
+
+/* ---- Queues that redeliver; the lease stays. */
+
+static int is_wanted(void *place, size_t length)
+{
+    mp__place *to = place;
+    to->length = length;
+    to->is_block = to->block != NULL;
+    return to->is_block || (length >= to->least && length <= to->most) ? 0 : MP_EMSGSIZE;
+}
+
+static int lease(mp_queue *q, mp__seat *s, mp__hold *h, mp__place *to, mp__patience *p)
+{
+    mp__deadline until = p->timeout > 0 ? mp__patience_deadline(p) : MP__AT_ONCE;
+    int rc = mp__books_try_lock(q, until, p->timeout > 0);
+    if (rc < 0)
+        return rc;
+    rc = mp__lease_get(q, s, h, is_wanted, to);
+    mp__books_unlock(q);
+    return rc;
+}
+
+static int try_get_leased(mp_queue *q, mp__place *to, mp__patience *p)
+{
+    mp__seat *s = seat_at(q);
+    mp__hold *h = to->block;
+    int rc = s == &q->books.common ? mp__lease_sit(q, &s) : 0;
+    if (rc == 0 && h == NULL && (h = mp__hold_new(s)) == NULL)
+        rc = mp_shared_error();
+    if (rc < 0)
+        return rc;
+    while ((rc = lease(q, s, h, to, p)) == MP_EEMPTY && (rc = why_empty(q)) == 0)
+        continue;
+    if (rc < 0)
+        return rc;
+    leave(q, p, 0);
+    wake_putters(q, 1);
+    if (to->is_block)
+        return 0;
+    mp__ring_block *block = mp__hold_block(mp__load_relaxed(&h->word));
+    if (to->length > 0)
+        memcpy(to->data, block->data, to->length);
+    MP_STEP("queue.get.lease_copied");
+    mp__hold_drop(h, block, MP__HOLD_USED);
+    return 0;
+}
+
+static inline int try_get_any(mp_queue *q, mp__place *to, mp__patience *p)
+{
+    return __builtin_expect(q->books.redelivers, 0) ? try_get_leased(q, to, p) : try_get(q, to, p);
 }
 
 #define CALM_PAUSES 32
@@ -141,6 +237,8 @@ static int wait_message(mp_queue *q, mp__patience *p)
     mp__deadline slice = until;
     if (mp__queue_is_being_put(q))
         slice = mp__deadline_min(until, mp__deadline_in_ns(PUT_TAKES_NS));
+    if (q->books.redelivers) /* to see who is dead; locks have taken the announcement back */
+        slice = mp__deadline_look_again(slice);
     int rc = why_empty(q);
     if (rc != MP_EEMPTY)
         return rc;
@@ -151,11 +249,11 @@ static int wait_message(mp_queue *q, mp__patience *p)
     return rc == MP_EINTR ? rc : 0;
 }
 
-static int get_in_time(mp_queue *q, place *to, mp__patience *p)
+int mp__queue_get_in_time(mp_queue *q, mp__place *to, mp__patience *p)
 {
     int rc;
     do {
-        rc = try_get(q, to, p);
+        rc = try_get_any(q, to, p);
         if (rc == MP_EEMPTY)
             mp__fileno_settle(&q->arrivals);
         if (rc != MP_EEMPTY || p->timeout <= 0)
@@ -166,11 +264,11 @@ static int get_in_time(mp_queue *q, place *to, mp__patience *p)
     return rc;
 }
 
-static int get_one(mp_queue *q, place *to, double timeout)
+static int get_one(mp_queue *q, mp__place *to, double timeout)
 {
     mp__patience p;
     int rc = mp__patience_begin(&p, timeout);
-    return rc < 0 ? rc : get_in_time(q, to, &p);
+    return rc < 0 ? rc : mp__queue_get_in_time(q, to, &p);
 }
 
 ssize_t mp_queue_get_sized(mp_queue *q, void *buffer, size_t capacity, size_t *needed,
@@ -181,7 +279,7 @@ ssize_t mp_queue_get_sized(mp_queue *q, void *buffer, size_t capacity, size_t *n
     *needed = 0;
     if (!mp__queue_is(q) || (buffer == NULL && capacity > 0))
         return MP_EINVAL;
-    place to = {buffer, 0, capacity, 0};
+    mp__place to = {buffer, 0, capacity, 0, NULL, false};
     int rc = get_one(q, &to, timeout);
     if (rc == 0 || rc == MP_EMSGSIZE)
         *needed = to.length;
@@ -198,7 +296,7 @@ int mp_queue_get_exact(mp_queue *q, void *buffer, size_t length, double timeout)
 {
     if (!mp__queue_is(q) || (buffer == NULL && length > 0))
         return MP_EINVAL;
-    place to = {buffer, length, length, 0};
+    mp__place to = {buffer, length, length, 0, NULL, false};
     return get_one(q, &to, timeout);
 }
 
@@ -219,8 +317,8 @@ int mp_queue_get_alloc(mp_queue *q, void **data, size_t *length, double timeout)
         void *buffer = malloc(capacity);
         if (buffer == NULL)
             return MP_ENOMEM;
-        place to = {buffer, 0, capacity, 0};
-        rc = get_in_time(q, &to, &p);
+        mp__place to = {buffer, 0, capacity, 0, NULL, false};
+        rc = mp__queue_get_in_time(q, &to, &p);
         if (rc == 0) {
             *data = buffer;
             *length = to.length;
@@ -233,50 +331,58 @@ int mp_queue_get_alloc(mp_queue *q, void **data, size_t *length, double timeout)
     }
 }
 
-/* Copies what is in the ring and fits, up to `count` messages. Returns how many the view holds, or
+/* Copies what is in the ring and fits, up to `count` messages; or views one in a block. Returns how many the view holds, or
  * why none. */
-static int view_many(mp_queue *q, mp__ring_view *v, mp_bytes *messages, mp__ring_block **blocks,
-                     int count)
+static int view_many(mp_queue *q, mp__ring_view *v, mp_bytes *messages, int count)
 {
     int n = 0;
     if (!mp__ring_look(&q->ring, v))
         return why_empty(q);
     do {
-        if (v->message.length > messages[n].capacity) {
+        bool is_block = v->message.kind == MP__RING_BLOCK;
+        if (v->message.length > messages[n].capacity || (is_block && n > 0)) {
             if (n > 0)
                 mp__ring_look_back(v);
             break;
         }
         messages[n].length = v->message.length;
-        blocks[n] = v->message.kind == MP__RING_BLOCK ? v->message.block : NULL;
-        if (blocks[n] == NULL)
-            mp__ring_copy(messages[n].data, &v->message);
+        if (is_block)
+            return 1;
+        mp__ring_copy(messages[n].data, &v->message);
         n++;
     } while (n < count && mp__ring_look_on(&q->ring, v));
+    v->message.kind = MP__RING_BYTES; /* whatever followed */
     return n > 0 ? n : MP_EMSGSIZE;
 }
 
 /* Takes what is there, as long as it fits. */
 static int try_get_many(mp_queue *q, mp_bytes *messages, int count, mp__patience *p)
 {
-    mp__ring_block *blocks[MP__QUEUE_BATCH];
+    mp__seat *s = seat_at(q);
     mp__ring_view v;
     int n;
     do {
-        n = view_many(q, &v, messages, blocks, count);
+        n = view_many(q, &v, messages, count);
         if (n == MP_EMSGSIZE ? mp__ring_is_current(&q->ring, &v) : n < 0)
             return n;
         MP_STEP("queue.get_many.copied");
-    } while (n <= 0 || !mp__ring_take(&q->ring, &v));
+    } while (n <= 0 || !take(q, &v, s, NULL));
     MP_STEP("queue.get_many.taken");
     leave(q, p, 0);
     wake_putters(q, n);
-    for (int i = 0; i < n; i++)
-        if (blocks[i] != NULL) {
-            memcpy(messages[i].data, blocks[i]->data, messages[i].length);
-            mp_shared_free(blocks[i]);
-        }
+    if (v.message.kind == MP__RING_BLOCK)
+        empty_hand(q, s, v.message.block, messages[0].data);
     return n;
+}
+
+static int try_get_many_leased(mp_queue *q, mp_bytes *message, mp__patience *p)
+{
+    mp__place to = {message->data, 0, message->capacity, 0, NULL, false};
+    int rc = try_get_leased(q, &to, p);
+    if (rc < 0)
+        return rc;
+    message->length = to.length;
+    return 1;
 }
 
 static int check_places(const mp_bytes *messages, int count)
@@ -297,8 +403,9 @@ int mp_queue_get_many(mp_queue *q, mp_bytes *messages, int count, double timeout
     int rc = mp__patience_begin(&p, timeout);
     int done = 0;
     while (rc >= 0 && done < count) {
-        rc = try_get_many(q, messages + done,
-                          count - done < MP__QUEUE_BATCH ? count - done : MP__QUEUE_BATCH, &p);
+        int most = count - done < MP__QUEUE_BATCH ? count - done : MP__QUEUE_BATCH;
+        rc = q->books.redelivers ? try_get_many_leased(q, messages + done, &p)
+                                 : try_get_many(q, messages + done, most, &p);
         if (rc > 0)
             done += rc;
         if (rc == MP_EEMPTY)

@@ -10,7 +10,7 @@
 
 /* With put_lock: makes the batch visible, and wakes who sleeps already. Returns whether somebody may
  * have. */
-static bool publish(mp_queue *q, const mp__ring_batch *batch, int count)
+static bool publish_and_wake(mp_queue *q, const mp__ring_batch *batch, int count)
 {
     /* Behind the change of put_lock; pairs with a getter that joins and then looks at put_lock. */
     mp__fence_after_change();
@@ -47,6 +47,7 @@ static bool put_at_once(mp_queue *q, const void *data, size_t length)
     mp__fence_after_change(); /* as in publish() and ring() */
     bool done = !mp__sleepers_any(&q->not_empty) && !mp__doorbells_any(&q->arrivals) &&
                 !mp__load_relaxed(&r->closed) && mp__ring_put_one(r, data, length);
+    mp__lease_put(&q->books, mp__ring_unpack(mp__load_relaxed(&r->tail)).count);
     MP_STEP("queue.put.published_at_once");
     mp__mutex_put_down(&r->put_lock, self);
     if (done) {
@@ -54,6 +55,27 @@ static bool put_at_once(mp_queue *q, const void *data, size_t length)
         tell(q, 1);
     }
     return done;
+}
+
+/* The same. A loan that goes in is announced, so that its owner's death leaves no doubt. */
+static bool publish(mp_queue *q, const mp__ring_batch *batch, int count, const mp__patience *p)
+{
+    mp__books *b = &q->books;
+    if (p->loan != NULL) {
+        b->publishing_from = mp__load_relaxed(&q->ring.tail);
+        mp__fence_compiler();
+        mp__store_release(&b->publishing, p->loan); /* pairs with settle_publishing() */
+        mp__fence_compiler();
+        MP_STEP("queue.put.loan_announced");
+    }
+    bool woken = publish_and_wake(q, batch, count);
+    mp__lease_put(b, batch->at.count);
+    if (p->loan != NULL) {
+        mp__store_release(&p->loan->word, 0); /* pairs with mp__hold_new() */
+        MP_STEP("queue.put.loan_gone");
+        mp__store_relaxed(&b->publishing, NULL);
+    }
+    return woken;
 }
 
 /* With put_lock, before anything is visible; pairs as above with who arms and then looks at
@@ -81,7 +103,7 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
             done++;
         if (done > 0) {
             MP_STEP("queue.put.copied");
-            woken = publish(q, &batch, done);
+            woken = publish(q, &batch, done, p);
         }
     }
     mp__mutex_unlock(&r->put_lock);
@@ -136,12 +158,12 @@ static int check_message(const mp_queue *q, const void *data, size_t length)
     return capacity != 0 && (length > capacity || capacity - length < 8) ? MP_EMSGSIZE : 0;
 }
 
-/* A message as the ring takes it; a long one in a block. Without any lock. Returns 0 or
- * MP_ENOMEM. */
-static int prepare(mp__ring_message *to, const void *data, size_t length)
+/* A message as the ring takes it; a long one in a block, and each where messages may come back.
+ * Without any lock. Returns 0 or MP_ENOMEM. */
+static int prepare(const mp_queue *q, mp__ring_message *to, const void *data, size_t length)
 {
     *to = (mp__ring_message){MP__RING_BYTES, data, length, NULL};
-    if (length <= MP__RING_INLINE_MOST)
+    if (length <= MP__RING_INLINE_MOST && !q->books.redelivers)
         return 0;
     mp__ring_block *block;
     if (length > SIZE_MAX - sizeof *block)
@@ -152,7 +174,8 @@ static int prepare(mp__ring_message *to, const void *data, size_t length)
     MP_STEP("queue.put.allocated");
     block->length = length;
     mp__store_relaxed(&block->holder, 0);
-    memcpy(block->data, data, length);
+    if (length > 0)
+        memcpy(block->data, data, length);
     *to = (mp__ring_message){MP__RING_BLOCK, NULL, length, block};
     return 0;
 }
@@ -167,15 +190,24 @@ int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout)
         rc = check_message(q, data, length);
     if (rc < 0)
         return rc;
-    if (length <= MP__RING_INLINE_MOST && put_at_once(q, data, length))
+    if (length <= MP__RING_INLINE_MOST && !q->books.redelivers && put_at_once(q, data, length))
         return 0;
     mp__ring_message m;
-    rc = prepare(&m, data, length);
+    rc = prepare(q, &m, data, length);
     if (rc < 0)
         return rc;
     rc = put_some(q, &m, 1, &p);
     if (rc < 0)
         mp_shared_free(m.block);
+    return rc < 0 ? rc : 0;
+}
+
+int mp__queue_put_block(mp_queue *q, mp__ring_block *block, mp__patience *p)
+{
+    mp__ring_message m = {MP__RING_BLOCK, NULL, block->length, block};
+    int rc = check_message(q, block->data, block->length);
+    if (rc == 0)
+        rc = put_some(q, &m, 1, p);
     return rc < 0 ? rc : 0;
 }
 
@@ -185,7 +217,7 @@ static int prepare_batch(const mp_queue *q, const mp_bytes *from, mp__ring_messa
     for (int i = 0; i < count; i++) {
         int rc = check_message(q, from[i].data, from[i].length);
         if (rc == 0)
-            rc = prepare(&to[i], from[i].data, from[i].length);
+            rc = prepare(q, &to[i], from[i].data, from[i].length);
         if (rc < 0)
             return i > 0 ? i : rc;
     }

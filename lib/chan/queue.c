@@ -51,6 +51,23 @@ mp__deadline mp__patience_deadline(mp__patience *p)
     return p->until;
 }
 
+/* With put_lock, whose last owner died in it. */
+static void repair(mp_queue *q)
+{
+    mp__ring_repair(&q->ring);
+    mp__hold *loan = mp__load_relaxed(&q->books.publishing);
+    if (loan != NULL && mp__load_relaxed(&q->ring.tail) != q->books.publishing_from)
+        mp__store_relaxed(&loan->word, 0);
+    MP_STEP("queue.repair.published");
+    mp__store_relaxed(&q->books.publishing, NULL);
+}
+
+void mp__queue_lock_put_for_sure(mp_queue *q)
+{
+    if (mp__mutex_lock(&q->ring.put_lock))
+        repair(q);
+}
+
 int mp__queue_lock_put(mp_queue *q, mp__patience *p)
 {
     mp__mutex *m = &q->ring.put_lock;
@@ -63,7 +80,7 @@ int mp__queue_lock_put(mp_queue *q, mp__patience *p)
         rc = mp__mutex_acquire(m, until.ns > least.ns ? until : least, p->timeout > 0);
     }
     if (rc == MP_OWNERDEAD) {
-        mp__ring_repair(&q->ring);
+        repair(q);
         rc = 0;
     }
     return rc == MP_ETIMEDOUT ? MP_EAGAIN : rc;
@@ -78,7 +95,7 @@ int mp_queue_create(mp_queue **out, const mp_queue_options *options)
     int rc = mp__options_read(&o, sizeof o, options);
     if (rc < 0)
         return rc;
-    if (o.maxsize < 0 || o.on_death != 0)
+    if (o.maxsize < 0 || o.on_death < 0 || o.on_death > MP_REDELIVER)
         return MP_EINVAL;
     mp_queue *q = mp_shared_alloc(sizeof *q);
     if (q == NULL)
@@ -89,6 +106,7 @@ int mp_queue_create(mp_queue **out, const mp_queue_options *options)
         mp_shared_free(q);
         return rc;
     }
+    mp__books_init(&q->books, o.on_death == MP_REDELIVER);
     q->limited = o.maxsize != 0 || o.capacity != 0;
     mp__store_release(&q->magic, MP__QUEUE_MAGIC);
     *out = q;
@@ -103,6 +121,7 @@ void mp_queue_free(mp_queue *q)
     mp__fileno_forget(&q->arrivals);
     mp__doorbells_fini(&q->arrivals);
     mp__doorbells_fini(&q->departures);
+    mp__books_fini(&q->books);
     mp__ring_fini(&q->ring);
     mp_shared_free(q);
 }
@@ -113,7 +132,8 @@ int mp_queue_size(const mp_queue *q)
         return MP_EINVAL;
     uint32_t size = mp__ring_size(&q->ring);
     uint32_t most = q->ring.maxsize != 0 ? q->ring.maxsize : INT_MAX;
-    return (int)(size < most ? size : most); /* puts between the two loads do not count */
+    size = size < most ? size : most; /* puts between the two loads do not count */
+    return (int)(size + mp__load_relaxed(&q->books.returned));
 }
 
 bool mp_queue_empty(const mp_queue *q)
@@ -145,8 +165,7 @@ int mp_queue_close(mp_queue *q)
 {
     if (!mp__queue_is(q))
         return MP_EINVAL;
-    if (mp__mutex_lock(&q->ring.put_lock)) /* without a deadline, and deaf to mp_interrupt() */
-        mp__ring_repair(&q->ring);
+    mp__queue_lock_put_for_sure(q);
     ring_all(q);
     mp__robust_announce_bell(mp__thread_self(),
                              &q->not_empty.word); /* and who is woken wakes all */

@@ -5,6 +5,7 @@
 #define MPROC_CHAN_QUEUE_H
 
 #include "base/deadline.h"
+#include "chan/lease.h"
 #include "chan/ring.h"
 #include "sync/doorbell.h"
 #include "sync/sleepers.h"
@@ -23,6 +24,7 @@ struct mp_queue {
     _Alignas(MP__CACHE_LINE) mp__waitword not_full;
     mp__doorbells departures; /* a place has become free, or the end */
     mp__ring ring;
+    mp__books books;
 };
 
 static inline bool mp__queue_is(const mp_queue *q)
@@ -32,7 +34,7 @@ static inline bool mp__queue_is(const mp_queue *q)
 
 static inline bool mp__queue_has_message(const mp_queue *q)
 {
-    return mp__ring_size(&q->ring) != 0;
+    return mp__ring_size(&q->ring) != 0 || mp__load_relaxed(&q->books.returned) != 0;
 }
 
 /* Whether a put is going on: one that has not seen who joins the sleepers or arms a doorbell
@@ -47,8 +49,9 @@ typedef struct mp__patience {
     double timeout;
     mp__deadline until;
     bool started;
-    bool joined; /* the sleepers on not_empty */
-    bool first;  /* when nobody had; see leave() */
+    bool joined;    /* the sleepers on not_empty */
+    bool first;     /* when nobody had; see leave() */
+    mp__hold *loan; /* what is put is that */
 } mp__patience;
 
 /* Checks a call's timeout, and whether an interrupt is pending. */
@@ -58,5 +61,23 @@ mp__deadline mp__patience_deadline(mp__patience *p);
 /* Acquires put_lock, and repairs what a death has left. A holder may be stopped, so there is a
  * deadline: the call's own, but at least 1 ms. Returns 0, MP_EAGAIN or MP_EINTR. */
 int mp__queue_lock_put(mp_queue *q, mp__patience *p);
+
+/* The same without a deadline, and deaf to mp_interrupt(). */
+void mp__queue_lock_put_for_sure(mp_queue *q);
+
+/* Puts a block in that is a loan, of which p->loan is the hold. As mp_queue_put(). */
+int mp__queue_put_block(mp_queue *q, mp__ring_block *block, mp__patience *p);
+
+/* A place for a message, and which lengths it takes. */
+typedef struct mp__place {
+    void *data;
+    size_t least, most;
+    size_t length;   /* of the message that was found */
+    mp__hold *block; /* not NULL: one in a block goes there as it is, whatever its length */
+    bool is_block;   /* it has */
+} mp__place;
+
+/* Gets a message, with patience. Returns 0 or a code of mp_queue_get(). */
+int mp__queue_get_in_time(mp_queue *q, mp__place *to, mp__patience *p);
 
 #endif

@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ void mp__thread_discover(void)
 void mp__thread_forget(void)
 {
     mp__thread_this.tid = 0;
+    memset(mp__thread_this.seats, 0, sizeof mp__thread_this.seats);
 }
 
 int mp__process_id(void)

@@ -10,6 +10,17 @@
 
 struct robust_list_head;
 struct mp__life;
+struct mp__seat;
+
+/* Where a thread sits at a queue; chan/lease.h. The serial is the queue's, since addresses are used
+ * again. */
+typedef struct mp__thread_seat {
+    const void *queue;
+    uint64_t serial;
+    struct mp__seat *seat;
+} mp__thread_seat;
+
+#define MP__THREAD_SEATS 4 /* of the queues that it used last */
 
 typedef struct mp__thread {
     uint32_t tid;                    /* 0 until discovered, and again in a forked child */
@@ -20,6 +31,7 @@ typedef struct mp__thread {
     mp__spinner waits;               /* ... and for all else */
     bool gave;                       /* it put a message somewhere since it last waited for one */
     struct mp__life *life;           /* its life word, from the first use; see sync/life.h */
+    mp__thread_seat seats[MP__THREAD_SEATS];
 } mp__thread;
 
 extern _Thread_local mp__thread mp__thread_this;

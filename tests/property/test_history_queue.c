@@ -132,7 +132,7 @@ static int round_of_kills(void *arg)
     random_state r = *(random_state *)arg;
     mp_arena_options limit = {.size = sizeof limit, .limit = (size_t)512 << 20};
     CHECK(mp_arena_configure(&limit) == 0 && mp_init() == 0);
-    size_t used = bytes_in_use();
+    size_t used = bytes_before();
     CHECK(make_round(&r) == 0);
     for (uint32_t i = 0; i < places; i++)
         CHECK(start(i) == 0);

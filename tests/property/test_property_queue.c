@@ -342,7 +342,7 @@ static void one_history(uint64_t seed, bool scarce)
     history h = {.seed = seed, .scarce = scarce, .r = (seed * 2654435761u) | 1};
     for (int i = 0; i < 8; i++) /* away from seeds of few bits */
         random_next(&h.r);
-    size_t used = bytes_in_use();
+    size_t used = bytes_before();
     make(&h);
     int phases = 1 + (int)below(&h, 10), closing = below(&h, 2) ? (int)below(&h, 10) : -1;
     for (int phase = 0; phase < phases; phase++) {

@@ -163,7 +163,7 @@ static void begin(const shape *s)
 {
     form = *s;
     memset(t, 0, sizeof *t);
-    used_before = bytes_in_use();
+    used_before = bytes_before();
     deaths = 0;
     assert_int_equal(mp_queue_new(&q, .maxsize = s->maxsize, .capacity = s->capacity), 0);
     for (uint32_t i = 1; i <= 5; i++) {
@@ -175,7 +175,7 @@ static void begin(const shape *s)
 
 /* After a death: whatever memory is free is written over, so that nobody gets along with what was
  * freed too early. */
-static void scribble(void)
+static inline void scribble(void)
 {
     enum { EACH = 12 };
     static const size_t sizes[] = {1024, 8300, 16500, 20100, 32900};
@@ -193,7 +193,7 @@ static void scribble(void)
 
 /* Fresh processes use it once more, beside the getter that there may be (or 0); then it is closed
  * and drained, all has come that must, and nothing is left but what the dead had in hand. */
-static void finish(pid_t other_getter)
+static inline void finish(pid_t other_getter)
 {
     pid_t getter = start_getter(UINT32_MAX);
     pid_t putter = start_putter(FRESH, 20);

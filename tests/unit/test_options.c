@@ -107,7 +107,7 @@ static void test_contradictions(void **state)
     mp_queue *q = (mp_queue *)state;
     assert_int_equal(mp_queue_new(&q, .maxsize = -1), MP_EINVAL);
     assert_null(q);
-    assert_int_equal(mp_queue_new(&q, .on_death = 1), MP_EINVAL);
+    assert_int_equal(mp_queue_new(&q, .on_death = MP_REDELIVER + 1), MP_EINVAL);
     assert_int_equal(mp_queue_new(&q, .on_death = -1), MP_EINVAL);
     mp_barrier *b = (mp_barrier *)state;
     int x;

@@ -23,7 +23,7 @@ static int setup(void **state)
 {
     (void)state;
     words = common(4096);
-    used = bytes_in_use();
+    used = bytes_before();
     return words == NULL ? -1 : mp_queue_new(&q);
 }
 
