@@ -95,6 +95,15 @@ static int wait_connection(things *t, double seconds)
     return (int)mp_connection_recv(t->connection, &byte, 1, seconds);
 }
 
+static int wait_several(things *t, double seconds)
+{
+    mp_waitable items[] = {{.kind = MP_WAIT_CONNECTION, .object = t->connection},
+                           {.kind = MP_WAIT_QUEUE, .object = t->queue},
+                           {.kind = MP_WAIT_EVENT, .object = t->event}};
+    int found = mp_wait(items, 3, seconds);
+    return found == 0 ? MP_ETIMEDOUT : found;
+}
+
 static double processor_seconds(void)
 {
     struct timespec t;
@@ -143,6 +152,7 @@ PARTY(event)
 PARTY(condition)
 PARTY(barrier)
 PARTY(connection)
+PARTY(several)
 
 #define METRIC(text, subject, what, in, most, left_out)                                            \
     {                                                                                              \
@@ -162,6 +172,7 @@ static const bench_metric metrics[] = {
     NOTHING(queue, "queue"),
     NOTHING(full, "queue-full"),
     NOTHING(connection, "connection"),
+    METRICS(several, "wait-for-several", false),
     METRICS(lock, "lock", false),
     METRICS(rlock, "rlock", true),
     METRICS(semaphore, "semaphore", true),
