@@ -45,6 +45,8 @@ static int hook_result;
 
 static void finish_close(mp_connection *c)
 {
+    if (c->transport->leave != NULL)
+        c->transport->leave(c);
     mp__fd_close_own(c->fd, &c->identity);
     mp__store_relaxed(&c->closed, CLOSED);
 }
@@ -207,23 +209,33 @@ int mp_connection_recv_fd(mp_connection *c, double timeout)
     return (int)receive(c, &(mp__receipt){.want = MP__WANT_DESCRIPTOR}, timeout);
 }
 
+/* One look whether there is a message or the end. Returns 1, 0 or a code. */
+static int look(mp_connection *c, mp__deadline until)
+{
+    if (c->transport->pending(c))
+        return 1;
+    if (!c->transport->hides)
+        return mp__poll_one(c->fd, POLLIN, MP__AT_ONCE);
+    ssize_t rc = c->transport->receive(c, &(mp__receipt){.want = MP__WANT_SIZE}, until);
+    if (rc == MP_ETIMEDOUT || rc == MP_EAGAIN)
+        return 0;
+    return rc == MP_EINTR || rc == MP_ESYS(EBADF) ? (int)rc : 1;
+}
+
 int mp_connection_poll(mp_connection *c, double timeout)
 {
     mp__deadline until;
     int rc = begin(c, timeout, false, &until);
     if (rc < 0)
         return rc;
-    for (;;) {
-        if (c->transport->pending(c))
-            rc = 1;
-        else
-            rc = mp__poll_one(c->fd, POLLIN, mp__deadline_look_again(until));
-        if (mp__connection_is_closed(c))
-            rc = MP_ECLOSED;
-        if (rc != 0 || mp__deadline_passed(until))
-            break;
-    }
+    do
+        rc = look(c, until);
+    while (rc == 0 && (rc = mp__connection_await(c, false, until)) == 0);
+    if (mp__connection_is_closed(c))
+        rc = MP_ECLOSED;
     mp__connection_leave(c);
+    if (rc == MP_ETIMEDOUT)
+        return 0;
     return rc == MP_EINVAL ? MP_ESYS(EBADF) : rc;
 }
 
@@ -240,6 +252,22 @@ int mp_connection_send(mp_connection *c, const void *data, size_t length, double
     return rc;
 }
 
+/* Connections of this process whose descriptor is about to be sent. */
+static void retire(int fd)
+{
+    mp__fd_identity identity;
+    if (!mp__fd_identify(fd, &identity))
+        return;
+    mp__guard_lock(&guard);
+    mp__list_for_each (link, &handles) {
+        mp_connection *c = mp__container(link, mp_connection, link);
+        if (c->transport->retire != NULL && c->identity.inode == identity.inode &&
+            c->identity.device == identity.device)
+            c->transport->retire(c);
+    }
+    mp__guard_unlock(&guard);
+}
+
 int mp_connection_send_fd(mp_connection *c, int fd, double timeout)
 {
     if (!mp__fd_is_open(fd))
@@ -248,6 +276,7 @@ int mp_connection_send_fd(mp_connection *c, int fd, double timeout)
     int rc = begin(c, timeout, true, &until);
     if (rc < 0)
         return rc;
+    retire(fd);
     rc = c->transport->send_fd(c, fd, until);
     mp__connection_leave(c);
     return rc;

@@ -31,8 +31,15 @@ typedef struct mp__transport {
     /* Returns 0 or a code; MP_ETIMEDOUT: nothing was sent. */
     int (*send)(mp_connection *c, const void *data, size_t length, mp__deadline until);
     int (*send_fd)(mp_connection *c, int fd, mp__deadline until);
-    /* Whether a receiver finds something that poll() does not tell of. */
+    /* The descriptor may be readable although there is no message. */
+    bool hides;
+    /* Whether a receiver finds something that poll() does not tell of; and if not, what poll() tells
+     * is true. */
     bool (*pending)(mp_connection *c);
+    /* This process is about to close its copy. NULL: nothing to do; so for what follows. */
+    void (*leave)(mp_connection *c);
+    /* Its descriptor is about to be sent to a process that may know nothing but that. */
+    void (*retire)(mp_connection *c);
     /* In a forked child, for each handle: other threads and what they held are gone. */
     void (*forked)(mp_connection *c);
     void (*dispose)(mp_connection *c);

@@ -381,4 +381,9 @@ static int send_fd(mp_connection *c, int fd, mp__deadline until)
     return MP_ESTATE;
 }
 
-const mp__transport mp__frame_transport = {receive, send_bytes, send_fd, pending, forked, dispose};
+const mp__transport mp__frame_transport = {.receive = receive,
+                                           .send = send_bytes,
+                                           .send_fd = send_fd,
+                                           .pending = pending,
+                                           .forked = forked,
+                                           .dispose = dispose};

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Single pages that a process shares with the children it forks, and with nobody else. */
+/* Memory that a process shares with the children it forks, and with nobody else. */
 #ifndef MPROC_OS_PAGE_H
 #define MPROC_OS_PAGE_H
 
-#define MP__PAGE_SIZE 4096 /* what may be used of it */
+#include <stddef.h>
 
-/* A zeroed page; NULL if there is no memory. The kernel frees it with the last process. */
-void *mp__page_new(void);
+/* Zeroed, in whole pages that cost nothing until they are touched; NULL if there is no memory. The
+ * kernel frees it with the last process. */
+void *mp__page_new(size_t size);
 
 /* Ends the calling process's share. NULL is allowed. */
-void mp__page_free(void *page);
+void mp__page_free(void *page, size_t size);
 
 #endif
