@@ -7,13 +7,11 @@
 #include "chan/lane.h"
 #include "os/owned.h"
 
-#include <sys/uio.h>
-
+/* Each has a header. */
 enum mp__parcel_kind {
-    MP__WHOLE = 1, /* header and message */
-    MP__SPILLED =
-        2, /* header, beginning of the message, and a descriptor of a file with the rest */
-    MP__DESCRIPTOR = 3 /* header, and the descriptor that is the message */
+    MP__WHOLE = 1,     /* the message */
+    MP__SPILLED = 2,   /* its beginning, and a descriptor of a file with the rest */
+    MP__DESCRIPTOR = 3 /* the descriptor that is the message */
 };
 
 #define MP__PARCEL_MAGIC 0x636f504du
