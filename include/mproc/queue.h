@@ -210,8 +210,8 @@ MP_API int64_t mp_queue_lost(mp_queue *q);
  * Lends a block of shared memory, to be filled and then published: a message without a copy.
  *
  * The block belongs to the calling process until mp_queue_publish() or mp_queue_discard(). It comes
- * back when the process dies, or with mp_queue_free(). Nothing is put yet, and no limit of the queue
- * is asked. Thread-safe; not async-signal-safe; usable after a plain fork(). Python: -
+ * back when the process dies, or with mp_queue_free(). Nothing is put yet, and no limit of the
+ * queue is asked. Thread-safe; not async-signal-safe; usable after a plain fork(). Python: -
  *
  * @param q a queue
  * @param length how many bytes the message will have; 0 included
@@ -256,8 +256,8 @@ MP_API int mp_queue_discard(mp_queue *q, void *block);
  * The message stays where it is until mp_queue_release(), however long that takes: others go on.
  * When the process dies it is released; in a queue that redelivers it comes back unless its task is
  * done. What was taken and not released goes with mp_queue_free().
- * Thread-safe; not async-signal-safe; usable after a plain fork(): the child of a process that holds
- * a message holds none. Python: -
+ * Thread-safe; not async-signal-safe; usable after a plain fork(): the child of a process that
+ * holds a message holds none. Python: -
  *
  * @param q a queue
  * @param[out] message the bytes, aligned to 16, to be read only; NULL on failure

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The books of a queue under their lock: who is gone, what is done, what comes back. Why it is right
- * is told in chan/lease.c. */
+/* The books of a queue under their lock: who is gone, what is done, what comes back. Why it is
+ * right is told in chan/lease.c. */
 #include "chan/queue.h"
 #include "os/clock.h"
 #include "os/identity.h"

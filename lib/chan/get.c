@@ -31,8 +31,8 @@ static bool matches(const mp__ring_message *m, mp__place *to)
     return m->length >= to->least && m->length <= to->most;
 }
 
-/* After messages were taken, which is a full barrier. Room in bytes may be room for many, or not for
- * the one who would be woken. */
+/* After messages were taken, which is a full barrier. Room in bytes may be room for many, or not
+ * for the one who would be woken. */
 static void wake_putters(mp_queue *q, int messages)
 {
     if (!q->limited)
@@ -59,8 +59,8 @@ static int view_one(mp_queue *q, mp__ring_view *v, mp__place *to)
     return 0;
 }
 
-/* Ends a sleeper's call: after it has taken something, before it takes any lock. Another is woken if
- * this one leaves a message, may not have seen one that is being put, or knows of the end. */
+/* Ends a sleeper's call: after it has taken something, before it takes any lock. Another is woken
+ * if this one leaves a message, may not have seen one that is being put, or knows of the end. */
 static void leave(mp_queue *q, mp__patience *p, int rc)
 {
     if (!p->joined)
@@ -117,7 +117,7 @@ static void empty_hand(mp_queue *q, mp__seat *s, mp__ring_block *block, void *to
     if (s != &q->books.common)
         mp__store_relaxed(&s->hand.word, 0);
     mp__fence_compiler();
-    MP_STEP("queue.get.hand_empty");
+    MP_STEP("lease.hand.emptied");
     mp_shared_free(block);
 }
 
@@ -331,8 +331,8 @@ int mp_queue_get_alloc(mp_queue *q, void **data, size_t *length, double timeout)
     }
 }
 
-/* Copies what is in the ring and fits, up to `count` messages; or views one in a block. Returns how many the view holds, or
- * why none. */
+/* Copies what is in the ring and fits, up to `count` messages; or views one in a block. Returns
+ * how many the view holds, or why none. */
 static int view_many(mp_queue *q, mp__ring_view *v, mp_bytes *messages, int count)
 {
     int n = 0;

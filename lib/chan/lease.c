@@ -10,21 +10,21 @@
  *   adds to `got`, and clears `busy`. So head is ahead of the sum of all got by what busy ones have
  *   taken. Who settles reads head, then each seat, busy before got, then head again. If head is the
  *   same and no living thread is busy, all of them have counted what they took, for a take between
- *   would have moved head, and a take before shows in busy (stored before the compare-and-swap whose
- *   result was read) or in got (stored before busy was cleared). What is left of the difference was
- *   taken by threads that died in between: it has `vanished`. A thread is dead by its life word,
- *   which is read before its seat, so that the seat is final.
- * - lost. When a process is gone, what its seats got and have not done is added to their `lost`: one
- *   store, after which there is nothing more to add. (A thread's end is not its process's: another
- *   thread may do its tasks.) A process is its number and its start; see sync/permits.c.
+ *   would have moved head, and a take before shows in busy (stored before the compare-and-swap
+ *   whose result was read) or in got (stored before busy was cleared). What is left of the
+ *   difference was taken by threads that died in between: it has `vanished`. A thread is dead by
+ *   its life word, which is read before its seat, so that the seat is final.
+ * - lost. When a process is gone, what its seats got and have not done is added to their `lost`:
+ *   one store, after which there is nothing more to add. (A thread's end is not its process's:
+ *   another thread may do its tasks.) A process is its number and its start; see sync/permits.c.
  * - done. A task that is done is booked where there is something to do: in the thread's own seat,
  *   else another one of its process, else anybody's. So no seat has more done than got. With the
- *   total, and for queues that redeliver the lease, that is more than one store: it is in the journal
- *   first, and whoever comes into the lock after a death (MP_OWNERDEAD) does it again. Totals are
- *   added up anew then.
+ *   total, and for queues that redeliver the lease, that is more than one store: it is in the
+ *   journal first, and whoever comes into the lock after a death (MP_OWNERDEAD) does it again.
+ *   Totals are added up anew then.
  *
- * A living thread that is stopped (SIGSTOP) while it is busy keeps those waiting who want to know of
- * a process that died busy. One that has called execve() keeps what it got until it ends.
+ * A living thread that is stopped (SIGSTOP) while it is busy keeps those waiting who want to know
+ * of a process that died busy. One that has called execve() keeps what it got until it ends.
  *
  * Blocks. A hold is one word, a block and what it is to the holder; whoever brings it to 0 by
  * compare-and-swap frees the block. A death between the two, a few instructions, costs the block.
@@ -37,9 +37,9 @@
  *   own process publishes it, so when that is gone and put_lock was repaired all is known.
  *
  * Queues that redeliver. Every message lies in a block, and who takes has the lock, so that exactly
- * one may move head: the hold is written first (LEASED), with head in the journal. When a process is
- * gone its leases become RETURNED; they stay in the seat, which is not used again until others have
- * got them. The order of messages is kept in the hold, and goes with the message.
+ * one may move head: the hold is written first (LEASED), with head in the journal. When a process
+ * is gone its leases become RETURNED; they stay in the seat, which is not used again until others
+ * have got them. The order of messages is kept in the hold, and goes with the message.
  */
 #include "chan/lease.h"
 

@@ -202,8 +202,8 @@ int mp__books_done(struct mp_queue *q);
 /* Which message a get takes: 0, and its length; or MP_EMSGSIZE: not this one. */
 typedef int mp__lease_wanted(void *arg, size_t length);
 
-/* The next message into a hold of the seat, if it is wanted; with the lock. Returns 0; what `wanted`
- * says; or MP_EEMPTY. *put_before: it came from the ring, where there is room now. */
+/* The next message into a hold of the seat, if it is wanted; with the lock. Returns 0; what
+ * `wanted` says; or MP_EEMPTY. *put_before: it came from the ring, where there is room now. */
 int mp__lease_get(struct mp_queue *q, mp__seat *s, mp__hold *into, mp__lease_wanted *wanted,
                   void *arg);
 

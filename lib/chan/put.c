@@ -8,8 +8,8 @@
 #include <mproc/shared.h>
 #include <string.h>
 
-/* With put_lock: makes the batch visible, and wakes who sleeps already. Returns whether somebody may
- * have. */
+/* With put_lock: makes the batch visible, and wakes who sleeps already. Returns whether somebody
+ * may have. */
 static bool publish_and_wake(mp_queue *q, const mp__ring_batch *batch, int count)
 {
     /* Behind the change of put_lock; pairs with a getter that joins and then looks at put_lock. */
