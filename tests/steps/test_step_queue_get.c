@@ -14,7 +14,7 @@ static const shape shapes[] = {
 
 /* At these a message has gone with the victim, at all others of the queue and the ring none has. */
 static const char *const after[] = {"queue.get.taken", "queue.get.woken", "queue.get.block_copied",
-                                    NULL};
+                                    "queue.get.hand_empty", NULL};
 
 typedef struct how {
     const shape *shape;
