@@ -44,7 +44,11 @@ MP_BEGIN_DECLS
  * more: -1, then 8 bytes of length), as Python's Connection sends them. On such a connection one
  * process at a time may send, and one may receive; threads of a process may share it. The
  * descriptor of a connection of mp_pipe(), taken over from another process, works as well, and
- * keeps its whole-message promises, except that it must not be shared for receiving.
+ * keeps its whole-message promises, except that it must not be shared for receiving. Before such an
+ * end is handed on, what has arrived on it should be received: small messages of the family may lie
+ * in its shared memory, where others cannot reach them. What is sent after mp_connection_send_fd()
+ * has sent the descriptor is for its new holder; handed on in other ways, after those who received
+ * on it before have closed their copies.
  *
  * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: Connection(handle).
  *
@@ -69,7 +73,8 @@ MP_API int mp_connection_create(mp_connection **out, int fd, const mp_connection
  * @param data the bytes; may be NULL if length is 0
  * @param length how many, 0 included
  * @param timeout seconds
- * @return 0; #MP_ETIMEDOUT: the channel stayed full, nothing was sent; #MP_EPIPE: every copy of the
+ * @return 0; #MP_ETIMEDOUT: the channel stayed full, nothing was sent; #MP_EAGAIN: at a try, others
+ *         on this end were busy for 1 ms, nothing was sent; #MP_EPIPE: every copy of the
  *         other end is gone, or (plain frames only) the deadline cut the message off, which ends
  *         the connection; #MP_ECLOSED; #MP_ESTATE: a read-only end; #MP_EINVAL: c is NULL, data is
  *         NULL with a length, timeout is NaN; #MP_EINTR; #MP_ESYS(EMFILE): a large message (over 64
@@ -131,8 +136,10 @@ MP_API int mp_connection_recv_alloc(mp_connection *c, void **data, size_t *lengt
  */
 MP_API int mp_connection_poll(mp_connection *c, double timeout);
 
-/** The descriptor, readable when there is something to receive, for poll and epoll. Never read,
- *  write or close it. Thread-safe. Python: fileno().
+/** The descriptor, readable when there is something to receive, for poll and epoll. It may also be
+ *  readable when there is nothing, until a receive has found that out; it is never silent when
+ *  there is something. That it is writable does not say that a message fits. Never read, write or
+ *  close it. Thread-safe. Python: fileno().
  *  @param c a connection
  *  @return the descriptor; #MP_ECLOSED; #MP_EINVAL: c is NULL */
 MP_API int mp_connection_fileno(const mp_connection *c);

@@ -16,6 +16,9 @@ MP_BEGIN_DECLS
 /**
  * Makes two connections: what is sent on one is received on the other.
  *
+ * Messages of up to 4 KiB go through memory that both ends share, larger ones and descriptors
+ * through the kernel; a pipe takes up to 150 KiB of memory, as it is used.
+ *
  * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: Pipe().
  *
  * @param[out] a one end; with duplex false it only receives

@@ -33,8 +33,8 @@ typedef struct mp__transport {
     int (*send_fd)(mp_connection *c, int fd, mp__deadline until);
     /* The descriptor may be readable although there is no message. */
     bool hides;
-    /* Whether a receiver finds something that poll() does not tell of; and if not, what poll() tells
-     * is true. */
+    /* Whether a receiver finds something that poll() does not tell of; and if not, what poll()
+     * tells is true. */
     bool (*pending)(mp_connection *c);
     /* This process is about to close its copy. NULL: nothing to do; so for what follows. */
     void (*leave)(mp_connection *c);

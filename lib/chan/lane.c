@@ -18,9 +18,9 @@
  * comes under put_lock and only while the ring is empty. So what was sent is: packets, then ring,
  * then packets ... Receivers take from the ring first, which is right when a witness goes. When one
  * comes, older packets may be in the socket: it sets `draining`, and as long as that is set the
- * socket comes first. It ends when the socket is empty or has a token, or a noted packet, of later senders. A receiver
- * looks at `draining` after it has seen the message: the sender put it after it had seen the
- * witness, and that is stored after `draining`.
+ * socket comes first. It ends when the socket is empty, or has a token or a noted packet of later
+ * senders. A receiver looks at `draining` after it has seen the message: the sender put it after it
+ * had seen the witness, and that is stored after `draining`.
  *
  * Readiness. While the ring is not empty and nobody is amidst a call, the socket is readable:
  * - `bell` says that a token is in the socket, behind the packets that have notes. A sender that
@@ -203,6 +203,8 @@ void mp__lane_made_room(mp__lane *l)
         mp__waitword_wake(&l->room, MP__WAKE_ALL);
 }
 
+#define CALM 16 /* pauses between looks: a sender that is left alone goes faster */
+
 static bool has_message(void *arg)
 {
     return mp__lane_has_message(arg);
@@ -210,7 +212,7 @@ static bool has_message(void *arg)
 
 bool mp__lane_spin(mp__lane *l)
 {
-    return mp__spin_until(has_message, l);
+    return mp__spin_calmly(has_message, l, CALM);
 }
 
 int mp__lane_await_put(mp__lane *l, mp__deadline until)
@@ -254,26 +256,7 @@ void mp__lane_drained(mp__lane *l)
     mp__store_release(&l->draining, 0);
 }
 
-/* Takes tokens from the head that are older than the serial. Returns 0, or MP__LOOK_AGAIN if
- * something else is there. */
-static int take_tokens(int fd, uint32_t serial)
-{
-    for (;;) {
-        mp__token token = {0};
-        struct iovec part = {&token, sizeof token};
-        size_t length;
-        int rc = mp__socket_peek(fd, &part, 1, &length);
-        if (rc == MP_EAGAIN)
-            return 0;
-        if (rc <= 0 || token.magic != MP__TOKEN_MAGIC || mp__lane_not_older(token.serial, serial))
-            return MP__LOOK_AGAIN;
-        MP_STEP("lane.rearm.seen");
-        mp__socket_take(fd, NULL, 0);
-        MP_STEP("lane.rearm.taken");
-    }
-}
-
-int mp__lane_rearm(mp__lane *l, int fd)
+int mp__lane_rearm(mp__lane *l, uint32_t *serial)
 {
     uint32_t was = next_serial(l);
     uint32_t now = (was | RUNG) + 1;
@@ -288,5 +271,19 @@ int mp__lane_rearm(mp__lane *l, int fd)
         MP_STEP("lane.rearm.restored");
         return busy && !mp__lane_has_message(l) ? MP__PUT_BUSY : MP__LOOK_AGAIN;
     }
-    return take_tokens(fd, now >> 1);
+    *serial = now >> 1;
+    return 0;
+}
+
+void mp__lane_take_tokens(int fd, uint32_t serial)
+{
+    for (;;) {
+        mp__token token = {0};
+        struct iovec part = {&token, sizeof token};
+        size_t length;
+        if (mp__socket_peek(fd, &part, 1, &length) <= 0 || token.magic != MP__TOKEN_MAGIC ||
+            mp__lane_not_older(token.serial, serial))
+            return;
+        mp__socket_take(fd, NULL, 0);
+    }
 }

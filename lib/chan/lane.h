@@ -115,9 +115,12 @@ bool mp__lane_open(mp__lane *l);
 /* The socket is empty, or at what was sent by those who have seen the witness. */
 void mp__lane_drained(mp__lane *l);
 
-/* Nothing but tokens, if any, is at hand: takes them away, but not if a message is there or comes.
- * Returns 0, MP__LOOK_AGAIN or MP__PUT_BUSY. */
-int mp__lane_rearm(mp__lane *l, int fd);
+/* Nothing but tokens, if any, is at hand. Returns 0: those older than the serial are to be taken
+ * away; MP__LOOK_AGAIN or MP__PUT_BUSY: a message is there or comes, and they stay. */
+int mp__lane_rearm(mp__lane *l, uint32_t *serial);
+
+/* Takes tokens that are older away, up to the first packet that is something else. */
+void mp__lane_take_tokens(int fd, uint32_t serial);
 
 /* Whether serial a is not older than b. */
 static inline bool mp__lane_not_older(uint32_t a, uint32_t b)

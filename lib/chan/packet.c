@@ -68,8 +68,8 @@ static bool is_ours(const incoming *in)
     }
 }
 
-/* The file with the rest. It is there as a whole, or the packet is none of ours: so nobody allocates
- * what is only announced. */
+/* The file with the rest. It is there as a whole, or the packet is none of ours: so nobody
+ * allocates what is only announced. */
 static int open_rest(mp_connection *c, incoming *in)
 {
     int rc = mp__rest_new(c, &in->rest, true);
@@ -106,9 +106,10 @@ static int drop_foreign(mp_connection *c, const mp__receipt *receipt)
     return MP_ESYS(EBADMSG);
 }
 
-/* The note at the head of the ring, if there is one. */
+/* The note at the head of the ring, if there is one; and of the call. */
 typedef struct noted {
     bool there;
+    bool waits; /* the caller polls if nothing is there */
     mp__note note;
     mp__ring_view view;
 } noted;
@@ -166,7 +167,8 @@ static int at_nothing(mp_connection *c, const noted *n)
     if (!mp__lane_is_open(lane) && mp__lane_open(lane))
         return MP__LOOK_AGAIN;
     if (mp__load_relaxed(&lane->bell) & 1) { /* rung since we looked, if all is in order */
-        int rc = mp__lane_rearm(lane, c->fd);
+        uint32_t serial;
+        int rc = mp__lane_rearm(lane, &serial);
         return rc == 0 ? MP_EAGAIN : rc;
     }
     return mp__lane_has_message(lane) ? MP__LOOK_AGAIN : MP_EAGAIN;
@@ -197,8 +199,13 @@ static int at_token(mp_connection *c, uint32_t serial, const noted *n)
         return drop_packet(c);
     if (n->there)
         return drop_note(c, n);
-    int rc = mp__lane_rearm(lane, c->fd);
-    return rc == 0 ? MP_EAGAIN : rc;
+    uint32_t current;
+    int rc = mp__lane_rearm(lane, &current);
+    if (rc < 0 || mp__lane_not_older(serial, current))
+        return rc < 0 ? rc : MP__LOOK_AGAIN;
+    MP_STEP("packet.receive.rearmed");
+    drop_packet(c);
+    return n->waits ? MP_EAGAIN : MP__LOOK_AGAIN; /* poll() tells of what is behind it */
 }
 
 /* A packet with a number, for which there is not the note. */
@@ -261,9 +268,9 @@ static int look(mp_connection *c, incoming *in, noted *n, const mp__receipt *rec
 }
 
 /* Looks, decides and takes. Returns the result of the call, but for the rest of the message. */
-static ssize_t receive_locked(mp_connection *c, incoming *in, mp__receipt *receipt)
+static ssize_t receive_locked(mp_connection *c, incoming *in, mp__receipt *receipt, bool waits)
 {
-    noted n = {.there = false};
+    noted n = {.waits = waits};
     int rc = look(c, in, &n, receipt);
     if (rc < 0)
         return rc;
@@ -311,7 +318,7 @@ static ssize_t receive_packet(mp_connection *c, mp__receipt *receipt, mp__deadli
     if (rc < 0)
         return rc;
     incoming in = {.carried = -1};
-    rc = receive_locked(c, &in, receipt);
+    rc = receive_locked(c, &in, receipt, until.ns != 0);
     mp__mutex_unlock(receiving);
     MP_STEP("packet.receive.unlocked");
 
@@ -409,8 +416,9 @@ static bool pending(mp_connection *c)
         return false;
     if (!mp__lane_has_message(lane) && (mp__load_relaxed(&lane->bell) & 1) &&
         lock(p->receiving, MP__AT_ONCE) == 0) {
-        if (!mp__lane_has_message(lane))
-            mp__lane_rearm(lane, c->fd);
+        uint32_t serial;
+        if (!mp__lane_has_message(lane) && mp__lane_rearm(lane, &serial) == 0)
+            mp__lane_take_tokens(c->fd, serial);
         mp__mutex_unlock(p->receiving);
     }
     return mp__lane_has_message(lane);

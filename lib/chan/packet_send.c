@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sending on a pipe; chan/lane.c says when a message goes into the ring, chan/packet.c what it is as
- * a packet. */
+/* Sending on a pipe; chan/lane.c says when a message goes into the ring, chan/packet.c what it is
+ * as a packet. */
 #include "chan/parcel.h"
 
 #include "base/bits.h"
@@ -44,7 +44,7 @@ static int send_noted(mp_connection *c, const outgoing *o)
     return rc;
 }
 
-/* With put_lock. Returns 0; MP_EFULL, MP_EAGAIN: no room in the ring, in the socket; another code. */
+/* With put_lock. Returns 0; MP_EFULL, MP_EAGAIN: no room in ring, in socket; another code. */
 static int send_locked(mp_connection *c, const outgoing *o)
 {
     mp__lane *lane = mp__packets_of(c)->out;

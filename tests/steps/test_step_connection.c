@@ -266,7 +266,9 @@ static void test_rearming_dies(void **state)
     (void)state;
     size_t size = 100;
     opened = true;
-    assert_int_equal(each_step("lane.rearm.", 3, rearming_dies, &size), 3);
+    assert_int_equal(each_step("lane.rearm.", 3, rearming_dies, &size), 1);
+    assert_int_equal(each_step("packet.receive.rearmed", 3, rearming_dies, &size), 1);
+    assert_int_equal(each_step("packet.receive.dropped", 3, rearming_dies, &size), 1);
 }
 
 /* A message that is larger than a packet carries a file. The one who sent it need not live. */
