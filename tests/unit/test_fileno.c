@@ -52,10 +52,12 @@ static void put(void)
 static int warm(void **state)
 {
     (void)state;
+    char byte;
     int fd;
     if (mp_queue_new(&q) < 0 || (fd = mp_queue_fileno(q)) < 0)
         return -1;
     put();
+    mp_queue_get(q, &byte, 1, 0);
     mp_fileno_release(fd);
     mp_queue_free(q);
     return 0;

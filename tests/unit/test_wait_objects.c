@@ -25,12 +25,14 @@ static size_t blocks;
 static int warm(void **state)
 {
     (void)state;
+    char byte;
     words = common(4096);
     if (words == NULL || mp_queue_new(&q) < 0)
         return -1;
     int fd = mp_queue_fileno(q);
     mp_wait(&(mp_waitable){.kind = MP_WAIT_QUEUE, .object = q}, 1, 0.001);
     mp_queue_put(q, "m", 1, 0);
+    mp_queue_get(q, &byte, 1, 0);
     mp_fileno_release(fd);
     mp_queue_free(q);
     return 0;
@@ -165,7 +167,7 @@ static void woken_by(int what, mp_waitable item, void (*prepare)(void))
         assert_int_equal(child_end(pid), 0);
     }
     if (getenv("MP_TEST_SCALE") == NULL)
-        assert_true(best < 0.08);
+        assert_true(best < 0.05);
 }
 
 static void empty_q(void)
@@ -375,6 +377,45 @@ static void test_stopped_waiter(void **state)
     assert_int_equal(child_end(pid), 0);
 }
 
+static int wait_for_two(void *arg)
+{
+    (void)arg;
+    mp_waitable items[] = {on(MP_WAIT_QUEUE, q, 0), on(MP_WAIT_EVENT, e, 0)};
+    signal_word(words);
+    int rc = mp_wait(items, 2, LONG);
+    signal_word(words);
+    return rc == 1 && items[0].revents == MP_READ ? 0 : 1;
+}
+
+/* What it was rung for is gone when it looks, so it is rung for the next one anew: at once, not
+ * found at a look after 100 ms. */
+static void test_overtaken_waiter(void **state)
+{
+    (void)state;
+    double best = LONG;
+    for (uint32_t i = 0; i < 10; i++) {
+        char byte;
+        pid_t pid = child_start(wait_for_two, NULL);
+        assert_true(await(words, 2 * i + 1));
+        until_asleep(pid);
+        kill(pid, SIGSTOP);
+        until_asleep(pid);
+        assert_int_equal(mp_queue_put(q, "m", 1, 0), 0);
+        assert_int_equal(mp_queue_get(q, &byte, 1, 0), 1);
+        kill(pid, SIGCONT);
+        nap(0.01);
+        until_asleep(pid);
+        double start = seconds();
+        assert_int_equal(mp_queue_put(q, "m", 1, 0), 0);
+        assert_true(await(words, 2 * i + 2));
+        best = seconds() - start < best ? seconds() - start : best;
+        assert_int_equal(child_end(pid), 0);
+        assert_int_equal(mp_queue_get(q, &byte, 1, 0), 1);
+    }
+    if (getenv("MP_TEST_SCALE") == NULL)
+        assert_true(best < 0.03);
+}
+
 /* Many threads and processes wait for one event. */
 static void test_many_waiters(void **state)
 {
@@ -425,7 +466,7 @@ int main(void)
         TEST(test_woken_by_a_put),   TEST(test_woken_by_a_set), TEST(test_woken_by_room),
         TEST(test_woken_by_a_close), TEST(test_in_vain),        TEST(test_hundreds),
         TEST(test_with_a_process),   TEST(test_killed_waiter),  TEST(test_stopped_waiter),
-        TEST(test_many_waiters),     TEST(test_interrupt),
+        TEST(test_overtaken_waiter), TEST(test_many_waiters),   TEST(test_interrupt),
     };
     return cmocka_run_group_tests(tests, warm, NULL);
 }

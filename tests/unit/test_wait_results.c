@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting for results among other things: mp_wait(), and descriptors for event loops. */
-#include "pool/handle.h"
 #include "support/shared.h"
 
 #include <mproc/error.h>
@@ -35,11 +34,18 @@ static mp_waitable on(int kind, void *object, int events)
     return (mp_waitable){.kind = kind, .object = object, .events = events, .revents = 77};
 }
 
+enum { GO, WORKERS, WORKER, SUPERVISOR = WORKER + 2, WORDS };
+
 static int wait_for_go(const void *in, void *out, void *context)
 {
     (void)in;
     (void)out;
-    await(context, 1);
+    word *w = context;
+    mp__store_relaxed(&w[SUPERVISOR], (uint32_t)getppid());
+    uint32_t mine = mp__add_seq(&w[WORKERS], 1);
+    if (mine < 2)
+        mp__store_seq(&w[WORKER + mine], (uint32_t)getpid());
+    await(&w[GO], 1);
     return 0;
 }
 
@@ -80,7 +86,7 @@ static void test_result(void **state)
     assert_false(is_ready(fd));
     assert_false(mp_result_ready(r[0]));
     assert_int_equal(mp_result_wait(r[0], 0), MP_ETIMEDOUT);
-    signal_word(words);
+    signal_word(&words[GO]);
     assert_true(becomes_ready(fd));
     for (int i = 0; i < 3; i++)
         while (mp_wait(items, 3, LONG) != 2)
@@ -110,16 +116,12 @@ static void test_result_of_the_dead(void **state)
             assert_int_equal(submit(pool, &r[i]), 0);
         int fd = mp_result_fileno(r[0]);
         assert_false(is_ready(fd));
-        while (mp__load_relaxed(&pool->control->slot[0].pid) == 0 ||
-               mp__load_relaxed(&pool->control->slot[1].pid) == 0)
-            nap(0.001);
-        nap(0.01);
+        assert_true(await(&words[WORKER], 1) && await(&words[WORKER + 1], 1));
         if (supervisor) {
-            kill(pool->servant.pid, SIGKILL);
+            kill((pid_t)words[SUPERVISOR], SIGKILL);
         } else {
-            kill(mp__load_relaxed(&pool->control->slot[0].pid), SIGKILL);
-            kill(mp__load_relaxed(&pool->control->slot[1].pid), SIGKILL);
-            signal_word(words); /* for those that come after them */
+            kill((pid_t)words[WORKER], SIGKILL);
+            kill((pid_t)words[WORKER + 1], SIGKILL);
         }
         for (bool done = false; !done; done = mp_result_ready(r[0]))
             assert_true(becomes_ready(fd));
