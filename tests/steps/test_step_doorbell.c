@@ -133,7 +133,9 @@ static int stopped(const char *step, int nth, void *arg)
     }
     take_all();
     if (mp__queue_is_being_put(q)) {
-        assert_true(is_ready(of_q));
+        /* At this one it has put nothing, and goes on to ring: nobody has been told yet. */
+        if (strcmp(step, "queue.put.published_at_once") != 0)
+            assert_true(is_ready(of_q));
         assert_int_equal(mp_queue_put(q, "m", 1, 0), MP_EAGAIN);
     } else {
         assert_int_equal(mp_event_clear(e), 0);
