@@ -8,7 +8,6 @@
 #include "shm/arena.h"
 #include "shm/span.h"
 #include "support/child.h"
-#include "sync/life.h"
 
 #include <mproc/shared.h>
 #include <pthread.h>
@@ -117,6 +116,8 @@ static inline size_t bytes_in_use(void)
     mp_shared_usage s = {.size = sizeof s};
     return mp__arena_get() != NULL && mp_shared_stats(&s) == 0 ? s.in_use : 0;
 }
+
+struct mp__life *mp__life_mine(void); /* sync/life.h, which not every test can include */
 
 /* The same before a test of what uses life records: they are never freed, so the first are made. */
 static inline size_t bytes_before(void)
