@@ -39,6 +39,7 @@
 #define mp__or_relaxed(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define mp__or_release(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_release)
 #define mp__or_seq(p, v)      atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
+#define mp__xor_seq(p, v)     atomic_fetch_xor_explicit((p), (v), memory_order_seq_cst)
 #define mp__and_release(p, v) atomic_fetch_and_explicit((p), (v), memory_order_release)
 #define mp__and_seq(p, v)     atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 

@@ -59,19 +59,18 @@ static int view_one(mp_queue *q, mp__ring_view *v, mp__place *to)
     return 0;
 }
 
-/* Ends a sleeper's call: after it has taken something, before it takes any lock. Another is woken
- * if this one leaves a message, may not have seen one that is being put, or knows of the end. */
+/* Ends a sleeper's call: after it has taken something, before it takes any lock. Another is woken if
+ * this one leaves a message, or knows of the end. */
 static void leave(mp_queue *q, mp__patience *p, int rc)
 {
     if (!p->joined)
         return;
     bool taken = rc >= 0;
-    bool more = taken ? mp__queue_has_message(q) || (p->first && mp__queue_is_being_put(q))
-                      : rc == MP_EMSGSIZE || rc == MP_EINTR;
+    bool more = taken ? mp__queue_has_message(q) : rc == MP_EMSGSIZE || rc == MP_EINTR;
     if (rc == MP_ECLOSED) /* who has closed it may be dead */
         mp__sleepers_wake(&q->not_empty, MP__SLEEPERS_ALL);
     mp__sleepers_leave(&q->not_empty, more);
-    p->joined = p->first = false;
+    p->joined = false;
 }
 
 /* The calling thread's seat. */
@@ -194,8 +193,6 @@ static inline int try_get_any(mp_queue *q, mp__place *to, mp__patience *p)
     return __builtin_expect(q->books.redelivers, 0) ? try_get_leased(q, to, p) : try_get(q, to, p);
 }
 
-#define CALM_PAUSES 32
-
 static bool has_message(void *q)
 {
     return mp__queue_has_message(q);
@@ -216,13 +213,10 @@ static void shrink(mp_queue *q)
 static bool look_for_message(mp_queue *q)
 {
     mp__thread *self = mp__thread_self();
-    uint32_t pauses = self->gave ? 1 : CALM_PAUSES;
+    uint32_t pauses = self->gave ? 1 : MP__QUEUE_CALM_PAUSES;
     self->gave = false;
     return mp__spin_calmly(has_message, q, pauses);
 }
-
-/* For how long a getter that has seen a put going on sleeps. */
-#define PUT_TAKES_NS MP__NS_PER_MS
 
 /* Waits until the queue is not empty. Returns 0: look; or the code to return. */
 static int wait_message(mp_queue *q, mp__patience *p)
@@ -231,12 +225,13 @@ static int wait_message(mp_queue *q, mp__patience *p)
     if (look_for_message(q))
         return 0;
     shrink(q);
-    uint32_t ticket = mp__sleepers_join(&q->not_empty, &p->first);
+    uint32_t ticket = mp__sleepers_join(&q->not_empty);
     p->joined = true;
     MP_STEP("queue.get.joined");
     mp__deadline slice = until;
-    if (mp__queue_is_being_put(q))
-        slice = mp__deadline_min(until, mp__deadline_in_ns(PUT_TAKES_NS));
+    bool amidst_put = mp__queue_is_being_put(q);
+    if (amidst_put)
+        slice = mp__deadline_min(until, mp__deadline_in_ns(MP__QUEUE_PUT_NS));
     if (q->books.redelivers) /* to see who is dead; locks have taken the announcement back */
         slice = mp__deadline_look_again(slice);
     int rc = why_empty(q);
@@ -244,6 +239,8 @@ static int wait_message(mp_queue *q, mp__patience *p)
         return rc;
     rc = mp__sleepers_sleep(&q->not_empty, ticket, slice);
     MP_STEP("queue.get.slept");
+    if (rc == MP_ETIMEDOUT && amidst_put) /* by one who is dead? */
+        mp__robust_reclaim(&q->ring.put_lock.word);
     if (rc == MP_ETIMEDOUT && slice.ns == until.ns)
         return why_empty(q);
     return rc == MP_EINTR ? rc : 0;

@@ -142,7 +142,8 @@ int mp__item_look(const mp_waitable *item)
 bool mp__item_is_urgent(const mp_waitable *item)
 {
     return item->kind == MP_WAIT_QUEUE && (mp__item_wanted(item) & MP_READ) &&
-           mp__queue_is_being_put(item->object);
+           mp__queue_is_being_put(item->object) &&
+           !mp__robust_reclaim(&((mp_queue *)item->object)->ring.put_lock.word);
 }
 
 int mp__item_bells(const mp_waitable *item, mp__doorbells *bells[MP__ITEM_BELLS])

@@ -8,35 +8,31 @@
 #include <mproc/shared.h>
 #include <string.h>
 
-/* With put_lock: makes the batch visible, and wakes who sleeps already. Returns whether somebody
- * may have. */
-static bool publish_and_wake(mp_queue *q, const mp__ring_batch *batch, int count)
+/* With put_lock, before anything is visible: stirs who is about to sleep, and rings who is armed. One
+ * who joins or arms later finds put_lock held after that; one of us sees the other. Returns 0, or
+ * why one could not be told. */
+static int ring(mp_queue *q)
 {
-    /* Behind the change of put_lock; pairs with a getter that joins and then looks at put_lock. */
-    mp__fence_after_change();
-    if (!mp__sleepers_any(&q->not_empty)) {
-        mp__ring_publish(&q->ring, batch);
-        MP_STEP("queue.put.published");
-        return false;
-    }
-    mp__robust_announce_bell(mp__thread_self(), &q->not_empty.word);
-    mp__ring_publish(&q->ring, batch);
-    MP_STEP("queue.put.published_to_sleepers");
-    mp__sleepers_wake(&q->not_empty, count);
-    MP_STEP("queue.put.woken");
-    return true;
+    mp__fence_after_change(); /* behind the change of put_lock */
+    mp__sleepers_stir(&q->not_empty);
+    return mp__doorbells_any(&q->arrivals) ? mp__doorbells_ring(&q->arrivals) : 0;
 }
 
-/* After the unlock, whose exchange is a full barrier: tells who has begun to wait meanwhile. */
-static void tell(mp_queue *q, int count)
+/* Ends a put: with put_lock held lightly, the bell announced and `count` messages published. */
+static void unlock_and_wake(mp_queue *q, mp__thread *self, int count)
 {
+    uint32_t word =
+        mp__mutex_free(&q->ring.put_lock); /* a full barrier: the looks come behind it */
     if (mp__sleepers_any(&q->not_empty))
         mp__sleepers_wake(&q->not_empty, count);
+    MP_STEP("queue.put.woken");
+    mp__mutex_freed(&q->ring.put_lock, word, self);
+    self->gave = true;
     if (mp__doorbells_any(&q->arrivals))
         mp__doorbells_ring(&q->arrivals);
 }
 
-/* The common case: a short message, room for it, nobody waiting, and nobody else putting. Returns
+/* The common case: a short message, room for it, no doorbell, and nobody else putting. Returns
  * whether that was so. */
 static bool put_at_once(mp_queue *q, const void *data, size_t length)
 {
@@ -44,22 +40,28 @@ static bool put_at_once(mp_queue *q, const void *data, size_t length)
     mp__ring *r = &q->ring;
     if (!mp__mutex_take_lightly(&r->put_lock, self))
         return false;
-    mp__fence_after_change(); /* as in publish() and ring() */
-    bool done = !mp__sleepers_any(&q->not_empty) && !mp__doorbells_any(&q->arrivals) &&
-                !mp__load_relaxed(&r->closed) && mp__ring_put_one(r, data, length);
-    mp__lease_put(&q->books, mp__ring_unpack(mp__load_relaxed(&r->tail)).count);
-    MP_STEP("queue.put.published_at_once");
-    mp__mutex_put_down(&r->put_lock, self);
-    if (done) {
-        self->gave = true;
-        tell(q, 1);
+    mp__fence_after_change(); /* as in ring() */
+    mp__sleepers_stir(&q->not_empty);
+    uint64_t upto;
+    if (mp__doorbells_any(&q->arrivals) || mp__load_relaxed(&r->closed) ||
+        !mp__ring_add_one(r, data, length, &upto)) {
+        mp__mutex_freed(&r->put_lock, mp__mutex_free(&r->put_lock), self);
+        return false;
     }
-    return done;
+    mp__robust_announce_bell(self, &q->not_empty.word);
+    MP_STEP("queue.put.announced");
+    mp__ring_publish_one(r, upto);
+    MP_STEP("queue.put.published_at_once");
+    mp__lease_put(&q->books, mp__ring_unpack(upto).count);
+    unlock_and_wake(q, self, 1);
+    return true;
 }
 
-/* The same. A loan that goes in is announced, so that its owner's death leaves no doubt. */
-static bool publish(mp_queue *q, const mp__ring_batch *batch, int count, const mp__patience *p)
+/* With put_lock: makes the batch visible, and unlocks. A loan that goes in is announced, so that its
+ * owner's death leaves no doubt. */
+static void publish(mp_queue *q, const mp__ring_batch *batch, int count, const mp__patience *p)
 {
+    mp__thread *self = mp__thread_self();
     mp__books *b = &q->books;
     if (p->loan != NULL) {
         b->publishing_from = mp__load_relaxed(&q->ring.tail);
@@ -68,22 +70,17 @@ static bool publish(mp_queue *q, const mp__ring_batch *batch, int count, const m
         mp__fence_compiler();
         MP_STEP("queue.put.loan_announced");
     }
-    bool woken = publish_and_wake(q, batch, count);
+    mp__mutex_hold_lightly(&q->ring.put_lock, self);
+    mp__robust_announce_bell(self, &q->not_empty.word);
+    mp__ring_publish(&q->ring, batch);
+    MP_STEP("queue.put.published");
     mp__lease_put(b, batch->at.count);
     if (p->loan != NULL) {
         mp__store_release(&p->loan->word, 0); /* pairs with mp__hold_new() */
         MP_STEP("queue.put.loan_gone");
         mp__store_relaxed(&b->publishing, NULL);
     }
-    return woken;
-}
-
-/* With put_lock, before anything is visible; pairs as above with who arms and then looks at
- * put_lock. Returns 0, or why one could not be told. */
-static int ring(mp_queue *q)
-{
-    mp__fence_after_change();
-    return mp__doorbells_any(&q->arrivals) ? mp__doorbells_ring(&q->arrivals) : 0;
+    unlock_and_wake(q, self, count);
 }
 
 /* Puts as many of the messages as fit, at least one, or returns why not. */
@@ -94,7 +91,6 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
     if (rc < 0)
         return rc;
     int done = 0;
-    bool woken = false;
     if (mp__load_relaxed(&r->closed)) { /* set under this lock */
         rc = MP_ECLOSED;
     } else if ((rc = ring(q)) == 0) {
@@ -103,24 +99,25 @@ static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp_
             done++;
         if (done > 0) {
             MP_STEP("queue.put.copied");
-            woken = publish(q, &batch, done, p);
+            publish(q, &batch, done, p);
+            return done;
         }
     }
     mp__mutex_unlock(&r->put_lock);
-    if (done == 0)
-        return rc;
-    MP_STEP("queue.put.unlocked");
-    mp__thread_self()->gave = true;
-    if (!woken)
-        tell(q, done);
-    else if (mp__doorbells_any(&q->arrivals))
-        mp__doorbells_ring(&q->arrivals);
-    return done;
+    return rc;
 }
 
 static bool has_place(void *q)
 {
     return !mp_queue_full(q);
+}
+
+/* Between two looks for room: the getters go on undisturbed meanwhile, and there is room for several
+ * messages at once. Not so if they could empty the queue in that time. */
+static uint32_t calm_pauses(const mp_queue *q)
+{
+    uint32_t pauses = q->ring.maxsize / 16;
+    return pauses < 1 ? 1 : pauses < MP__QUEUE_CALM_PAUSES ? pauses : MP__QUEUE_CALM_PAUSES;
 }
 
 /* The same, waiting for room. */
@@ -132,7 +129,7 @@ static int put_some(mp_queue *q, const mp__ring_message *messages, int count, mp
             return rc;
         mp__deadline until = mp__patience_deadline(p);
         /* Whether bytes are missing is not to be seen from outside. */
-        if (q->ring.capacity == 0 && mp__spin_until(has_place, q))
+        if (q->ring.capacity == 0 && mp__spin_calmly(has_place, q, calm_pauses(q)))
             continue;
         uint32_t ticket = mp__waitword_arm(&q->not_full);
         MP_STEP("queue.put.armed");

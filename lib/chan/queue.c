@@ -7,17 +7,11 @@
  * put_lock is held while records are written, get takes no lock. A message that the ring does not
  * take is copied before put_lock is taken, and after it was taken out.
  *
- * A putter looks at not_empty when it has put_lock. If somebody sleeps there it announces the word,
- * publishes, wakes, and only then unlocks: so its death wakes one. If nobody does it publishes
- * without all that, and looks again after the unlock, whose exchange orders that look behind the
- * published change. A getter that has joined looks at put_lock: if that is free, whoever takes it
- * later sees the getter, and all that was put before is seen by its look at the ring; if it is held
- * the getter sleeps for PUT_TAKES_NS at most.
- *
- * Doorbells (sync/doorbell.h) are rung by a putter as soon as it has put_lock, before anything can
- * be seen of what it puts; if one that insists cannot be told, nothing is put. After the unlock it
- * looks once more, as for sleepers. So who has armed, and finds put_lock free and the queue empty,
- * will be rung for whatever comes, whoever dies; who finds it held looks again soon (chan/ready.c).
+ * A putter, with put_lock, stirs and announces not_empty's word, publishes, unlocks, and wakes: so its
+ * death in between wakes one. While the word is announced the mutex is not: if it dies before the
+ * unlock, those who wait for put_lock, or see it held, find it a dead one's when they look again. All
+ * is in order by then but for what mp__ring_repair() repairs. A getter that has joined looks whether
+ * put_lock is held, and if so sleeps for MP__QUEUE_PUT_NS at most.
  *
  * Putters that wait for room look again every 100 ms: a getter's death between taking and waking
  * costs them so much.
@@ -166,6 +160,8 @@ int mp_queue_close(mp_queue *q)
     if (!mp__queue_is(q))
         return MP_EINVAL;
     mp__queue_lock_put_for_sure(q);
+    mp__fence_after_change();
+    mp__sleepers_stir(&q->not_empty);
     ring_all(q);
     mp__robust_announce_bell(mp__thread_self(),
                              &q->not_empty.word); /* and who is woken wakes all */

@@ -16,6 +16,12 @@
 #define MP__QUEUE_MAGIC UINT64_C(0x6d70726f63717565)
 #define MP__QUEUE_BATCH 32 /* messages handled with one lock */
 
+/* Who waits and sees a put going on looks again after that. */
+#define MP__QUEUE_PUT_NS MP__NS_PER_MS
+
+/* Between two looks of who waits while others are busy; some 0.3 to 1 us. */
+#define MP__QUEUE_CALM_PAUSES 32u
+
 struct mp_queue {
     _Atomic uint64_t magic;
     bool limited; /* putters may have to wait */
@@ -50,7 +56,6 @@ typedef struct mp__patience {
     mp__deadline until;
     bool started;
     bool joined;    /* the sleepers on not_empty */
-    bool first;     /* when nobody had; see leave() */
     mp__hold *loan; /* what is put is that */
 } mp__patience;
 

@@ -15,8 +15,6 @@
 #include <mproc/error.h>
 #include <mproc/wait.h>
 
-#define PUT_TAKES_NS MP__NS_PER_MS
-
 bool mp__queue_is_readable(const mp_queue *q)
 {
     return mp__queue_has_message(q) || mp__load_acquire(&q->ring.closed) != 0;
@@ -41,8 +39,8 @@ static bool is_ready(void *object)
         if (mp__robust_abandoned(word))
             return mp__queue_is_readable(q);
         if (until.ns == 0)
-            until = mp__deadline_in_ns(PUT_TAKES_NS);
-        else if (mp__deadline_passed(until))
+            until = mp__deadline_in_ns(MP__QUEUE_PUT_NS);
+        else if (mp__deadline_passed(until) && !mp__robust_reclaim(lock))
             return true;
         mp__futex_wait(lock, word, until);
     }

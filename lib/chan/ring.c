@@ -243,7 +243,7 @@ int mp__ring_add(mp__ring *r, mp__ring_batch *b, const mp__ring_message *m)
     return 0;
 }
 
-bool mp__ring_put_one(mp__ring *r, const void *data, size_t length)
+bool mp__ring_add_one(mp__ring *r, const void *data, size_t length, uint64_t *upto)
 {
     mp__ring_position at = mp__ring_unpack(mp__load_relaxed(&r->tail));
     mp__ring_position head = mp__ring_unpack(r->head_seen);
@@ -257,10 +257,8 @@ bool mp__ring_put_one(mp__ring *r, const void *data, size_t length)
     uint64_t *unit = &s->unit[(at.unit - first) & (units - 1)];
     mp__ring_set_header(unit, MP__RING_BYTES, length, 0);
     mp__ring_move(unit + 1, data, length);
-    MP_STEP("ring.put_one.copied");
-    at.unit += need;
-    at.count++;
-    mp__store_release(&r->tail, mp__ring_pack(at)); /* pairs with there_is_more() */
+    MP_STEP("ring.add_one.copied");
+    *upto = mp__ring_pack((mp__ring_position){at.count + 1, at.unit + need});
     return true;
 }
 

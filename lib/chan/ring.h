@@ -111,9 +111,14 @@ mp__ring_batch mp__ring_put_begin(const mp__ring *r);
 int mp__ring_add(mp__ring *r, mp__ring_batch *batch, const mp__ring_message *m);
 void mp__ring_publish(mp__ring *r, const mp__ring_batch *batch);
 
-/* With put_lock: adds a message of at most MP__RING_INLINE_MOST and publishes it, if that is simple;
- * false: it may be possible all the same. */
-bool mp__ring_put_one(mp__ring *r, const void *data, size_t length);
+/* With put_lock: adds a message of at most MP__RING_INLINE_MOST, if that is simple, and tells what
+ * to publish; false: it may be possible all the same. */
+bool mp__ring_add_one(mp__ring *r, const void *data, size_t length, uint64_t *upto);
+
+static inline void mp__ring_publish_one(mp__ring *r, uint64_t upto)
+{
+    mp__store_release(&r->tail, upto); /* pairs with there_is_more() */
+}
 
 /* With put_lock: gives memory back if the ring is empty, and larger than a new one. */
 void mp__ring_shrink(mp__ring *r);

@@ -27,8 +27,7 @@ static inline bool mp__mutex_take_free(mp__mutex *m, mp__thread *self)
 }
 
 /* The same for a few instructions that take no other robust lock and announce nothing: the mutex
- * stays announced instead of being linked, which serves the kernel as well. Only
- * mp__mutex_put_down() releases it. */
+ * stays announced instead of being linked, which serves the kernel as well. */
 static inline bool mp__mutex_take_lightly(mp__mutex *m, mp__thread *self)
 {
     mp__robust_announce(self, m);
@@ -41,10 +40,29 @@ static inline bool mp__mutex_take_lightly(mp__mutex *m, mp__thread *self)
     return false;
 }
 
-static inline void mp__mutex_put_down(mp__mutex *m, mp__thread *self)
+/* From what is linked to what is announced. */
+static inline void mp__mutex_hold_lightly(mp__mutex *m, mp__thread *self)
+{
+    mp__robust_announce(self, m);
+    mp__robust_unlink(self, m);
+    MP_STEP("mutex.hold_lightly.unlinked");
+}
+
+/*
+ * Releases what is held lightly, in two parts, between which the caller may do what it owes to
+ * others. It may announce a bell instead of the mutex before the first part: then its death rings
+ * the bell, and it is for those who wait for the mutex to find it a dead one's, and themselves not
+ * woken, when they look again.
+ */
+static inline uint32_t mp__mutex_free(mp__mutex *m)
 {
     uint32_t word = mp__exchange_seq(&m->word, 0); /* as in mp__mutex_give_up() */
-    MP_STEP("mutex.put_down.freed");
+    MP_STEP("mutex.free.freed");
+    return word;
+}
+
+static inline void mp__mutex_freed(mp__mutex *m, uint32_t word, mp__thread *self)
+{
     if (__builtin_expect((word & MP__WAITERS) != 0, 0))
         mp__futex_wake(&m->word, 1);
     mp__robust_announce(self, NULL);

@@ -8,7 +8,7 @@
 
 #include <mproc/error.h>
 
-uint32_t mp__sleepers_join(mp__sleepers *s, bool *first)
+uint32_t mp__sleepers_join(mp__sleepers *s)
 {
     mp__robust_announce_bell(mp__thread_self(), &s->word);
     uint32_t word = mp__load_relaxed(&s->word);
@@ -17,8 +17,6 @@ uint32_t mp__sleepers_join(mp__sleepers *s, bool *first)
         ticket = word & MP__ASLEEP ? word : (word ^ MP__TURN) | MP__ASLEEP;
     while (!mp__cas_seq(&s->word, &word, ticket));
     mp__fence_after_change(); /* pairs with the barrier before mp__sleepers_any() */
-    if (word != ticket)
-        *first = true;
     return ticket;
 }
 

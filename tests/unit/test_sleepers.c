@@ -54,10 +54,9 @@ static bool take_one(void)
 static int take(void *arg)
 {
     (void)arg;
-    bool first = false;
     signal_word(&p->begun);
     while (!take_one()) {
-        uint32_t ticket = mp__sleepers_join(&p->sleepers, &first);
+        uint32_t ticket = mp__sleepers_join(&p->sleepers);
         if (mp__load_seq(&p->things) == 0)
             CHECK(mp__sleepers_sleep(&p->sleepers, ticket, MP__NEVER) == 0);
     }
@@ -219,11 +218,10 @@ typedef struct order {
 static int sleep_until_interrupted(void *arg)
 {
     const order *o = arg;
-    bool first = false;
     handle_signals();
     signal_word(&p->begun);
     for (int i = 0; i < o->rounds;) {
-        uint32_t ticket = mp__sleepers_join(&p->sleepers, &first);
+        uint32_t ticket = mp__sleepers_join(&p->sleepers);
         if (mp__sleepers_sleep(&p->sleepers, ticket, MP__NEVER) != MP_EINTR)
             continue;
         mp__sleepers_leave(&p->sleepers, false);
@@ -299,9 +297,8 @@ static void test_interrupt_by_thread(void **state)
 static int sleep_once(void *arg)
 {
     (void)arg;
-    bool first = false;
     mp_interrupt(); /* for this process alone */
-    uint32_t ticket = mp__sleepers_join(&p->sleepers, &first);
+    uint32_t ticket = mp__sleepers_join(&p->sleepers);
     CHECK(mp__sleepers_sleep(&p->sleepers, ticket, MP__NEVER) == MP_EINTR);
     mp__sleepers_leave(&p->sleepers, false);
     return take(NULL);
