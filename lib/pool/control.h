@@ -102,7 +102,7 @@ static inline enum mp__pool_phase mp__pool_phase_of(const mp__pool_control *c)
 void mp__life_hold(mp__robust *life);
 
 /* Whether nobody holds it: not any more, or not yet. */
-static inline bool mp__life_is_over(const mp__robust *life)
+static inline bool mp__life_word_is_over(const mp__robust *life)
 {
     return mp__robust_abandoned(mp__load_acquire(&life->word));
 }

@@ -63,7 +63,7 @@ void mp__handle_sweep(mp_pool *pool)
 
 bool mp__handle_is_lost(const mp_pool *pool)
 {
-    return mp__life_is_over(&pool->control->supervisor);
+    return mp__life_word_is_over(&pool->control->supervisor);
 }
 
 void mp__handle_fail_from(mp__work *w, uint64_t start, int code, const char *text)
@@ -124,7 +124,7 @@ bool mp__handle_settle(mp_pool *pool)
     bool quiet = pool->over || mp__handle_is_lost(pool);
     mp__fence_seq(); /* pairs with mp__worker_run() */
     for (uint32_t i = 0; i < c->slots && quiet && !pool->over; i++)
-        quiet = mp__life_is_over(&c->slot[i].life);
+        quiet = mp__life_word_is_over(&c->slot[i].life);
     if (quiet && !pool->over) {
         settle_everything(pool);
         pool->over = true;

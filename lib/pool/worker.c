@@ -165,7 +165,7 @@ _Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, unsigned
                  .items = (uint64_t)plan->options.max_tasks_per_child};
     mp__life_hold(&me.slot->life);
     mp__fence_seq(); /* pairs with mp__handle_settle(): it sees this life, or we see that end */
-    if (mp__life_is_over(&me.control->supervisor))
+    if (mp__life_word_is_over(&me.control->supervisor))
         mp__child_leave(EXIT_FAILURE);
     mp__dispositions_of_worker();
     if (plan->options.pin_cpus > 0)
