@@ -59,8 +59,8 @@ static int view_one(mp_queue *q, mp__ring_view *v, mp__place *to)
     return 0;
 }
 
-/* Ends a sleeper's call: after it has taken something, before it takes any lock. Another is woken if
- * this one leaves a message, or knows of the end. */
+/* Ends a sleeper's call: after it has taken something, before it takes any lock. Another is woken
+ * if this one leaves a message, or knows of the end. */
 static void leave(mp_queue *q, mp__patience *p, int rc)
 {
     if (!p->joined)

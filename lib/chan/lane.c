@@ -33,6 +33,10 @@
  *   with older serials. A sender that takes put_lock after that look finds the bell not rung and
  *   sends a new token, which stays. If a message is there or put_lock is held, no token is taken,
  *   and the bell is rung again if it was.
+ * - But to one who is `dozing`, who waits in a receive, a token before the message would come too
+ *   early: it would wake up for nothing, and wait again. It looks again every 100 ms anyway; so
+ *   then the sender publishes, unlocks and sends the token after that. If it dies before it does,
+ *   all others who poll are told by the next message, or by the hang-up.
  * - A sender sets the bell only if it still is what it was when it sent the token. So at worst a
  *   token is sent twice.
  *
@@ -116,8 +120,7 @@ int mp__lane_lock(mp__lane *l, mp__deadline until)
     return rc;
 }
 
-/* Before a message is published: readiness. */
-static int ring_bell(mp__lane *l, int fd)
+int mp__lane_ring(mp__lane *l, int fd)
 {
     uint32_t bell = mp__load_relaxed(&l->bell);
     if (bell & RUNG)
@@ -132,13 +135,14 @@ static int ring_bell(mp__lane *l, int fd)
     return 0;
 }
 
-int mp__lane_put(mp__lane *l, int fd, const void *data, size_t length)
+int mp__lane_put(mp__lane *l, int fd, const void *data, size_t length, bool *owed)
 {
+    *owed = mp__load_relaxed(&l->dozing) != 0;
     mp__ring_batch batch = mp__ring_put_begin(&l->ring);
     mp__ring_message m = {.kind = MP__RING_BYTES, .data = data, .length = length};
     int rc = mp__ring_add(&l->ring, &batch, &m);
-    if (rc == 0)
-        rc = ring_bell(l, fd);
+    if (rc == 0 && !*owed)
+        rc = mp__lane_ring(l, fd);
     if (rc < 0)
         return rc;
     mp__ring_publish(&l->ring, &batch);

@@ -18,6 +18,7 @@ typedef struct mp__lane {
     _Atomic uint32_t draining; /* packets older than the ring's messages may be in the socket: the
                                   bell's serial at that time, << 1 | 1; 0: no */
     _Atomic uint32_t bell;     /* serial << 1 | rung */
+    _Atomic uint32_t dozing;   /* somebody waits in a receive; a hint */
     mp__waitword room;         /* senders that found the ring full */
     uint32_t notes;            /* number of the last; under put_lock */
     uint32_t old_notes;        /* the same when `draining` was set; under `receiving` */
@@ -73,9 +74,12 @@ static inline bool mp__lane_is_open(const mp__lane *l)
     return witness != 0 && !mp__life_is_over(witness);
 }
 
-/* With put_lock. Returns 0; MP_EFULL: no room in the ring; MP_EAGAIN: no room in the socket, for
- * the token; another code. */
-int mp__lane_put(mp__lane *l, int fd, const void *data, size_t length);
+/* With put_lock. Returns 0, and whether mp__lane_ring() is owed after the unlock; MP_EFULL: no room
+ * in the ring; MP_EAGAIN: no room in the socket, for the token; another code. */
+int mp__lane_put(mp__lane *l, int fd, const void *data, size_t length, bool *owed);
+
+/* Makes the socket readable. Returns 0; MP_EAGAIN: no room in the socket; another code. */
+int mp__lane_ring(mp__lane *l, int fd);
 
 /* With put_lock, around the sending of a packet: takes a number and room for its note, puts it. */
 int mp__lane_note_begin(mp__lane *l, mp__ring_batch *batch, mp__note *note);
@@ -105,6 +109,13 @@ static inline bool mp__lane_put_goes_on(const mp__lane *l)
 
 /* Until who is putting has put. Returns MP__LOOK_AGAIN, or why not. */
 int mp__lane_await_put(mp__lane *l, mp__deadline until);
+
+/* Whether this receiver is about to wait. */
+static inline void mp__lane_doze(mp__lane *l, bool waits)
+{
+    if (mp__load_relaxed(&l->dozing) != waits)
+        mp__store_relaxed(&l->dozing, waits);
+}
 
 /* What follows is called with `receiving`. */
 

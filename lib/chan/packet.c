@@ -404,6 +404,9 @@ static ssize_t receive(mp_connection *c, mp__receipt *receipt, mp__deadline unti
     do
         rc = receive_once(c, receipt, until);
     while (rc == MP__LOOK_AGAIN);
+    mp__lane *lane = mp__packets_of(c)->in;
+    if (lane != NULL)
+        mp__lane_doze(lane, rc == MP_ETIMEDOUT && until.ns != 0);
     return rc;
 }
 

@@ -44,14 +44,15 @@ static int send_noted(mp_connection *c, const outgoing *o)
     return rc;
 }
 
-/* With put_lock. Returns 0; MP_EFULL, MP_EAGAIN: no room in ring, in socket; another code. */
-static int send_locked(mp_connection *c, const outgoing *o)
+/* With put_lock. Returns 0, and whether the bell is to be rung; MP_EFULL, MP_EAGAIN: no room in
+ * ring, in socket; another code. */
+static int send_locked(mp_connection *c, const outgoing *o, bool *owed)
 {
     mp__lane *lane = mp__packets_of(c)->out;
     if (!mp__lane_is_open(lane))
         return send_packet(c, o, 0);
     if (o->kind == MP__WHOLE && o->length <= MP__RING_INLINE_MOST)
-        return mp__lane_put(lane, c->fd, o->data, o->length);
+        return mp__lane_put(lane, c->fd, o->data, o->length, owed);
     return send_noted(c, o);
 }
 
@@ -88,8 +89,13 @@ static int send_once(mp_connection *c, const outgoing *o, mp__deadline until)
             rc = await_lock(c, rc, until);
             return rc == 0 ? MP__LOOK_AGAIN : rc;
         }
-        rc = send_locked(c, o);
+        bool owed = false;
+        rc = send_locked(c, o, &owed);
         mp__mutex_unlock(&lane->ring.put_lock);
+        MP_STEP("packet.send.unlocked");
+        /* Without room for a token the socket is readable as it is. */
+        if (rc == 0 && owed && mp__lane_ring(lane, c->fd) == MP_EPIPE)
+            rc = MP_EPIPE;
     }
     if (rc == MP_EFULL)
         rc = await_room(c, until);

@@ -8,9 +8,9 @@
 #include <mproc/shared.h>
 #include <string.h>
 
-/* With put_lock, before anything is visible: stirs who is about to sleep, and rings who is armed. One
- * who joins or arms later finds put_lock held after that; one of us sees the other. Returns 0, or
- * why one could not be told. */
+/* With put_lock, before anything is visible: stirs who is about to sleep, and rings who is armed.
+ * One who joins or arms later finds put_lock held after that; one of us sees the other. Returns 0,
+ * or why one could not be told. */
 static int ring(mp_queue *q)
 {
     mp__fence_after_change(); /* behind the change of put_lock */
@@ -57,8 +57,8 @@ static bool put_at_once(mp_queue *q, const void *data, size_t length)
     return true;
 }
 
-/* With put_lock: makes the batch visible, and unlocks. A loan that goes in is announced, so that its
- * owner's death leaves no doubt. */
+/* With put_lock: makes the batch visible, and unlocks. A loan that goes in is announced, so that
+ * its owner's death leaves no doubt. */
 static void publish(mp_queue *q, const mp__ring_batch *batch, int count, const mp__patience *p)
 {
     mp__thread *self = mp__thread_self();
@@ -112,8 +112,8 @@ static bool has_place(void *q)
     return !mp_queue_full(q);
 }
 
-/* Between two looks for room: the getters go on undisturbed meanwhile, and there is room for several
- * messages at once. Not so if they could empty the queue in that time. */
+/* Between two looks for room: the getters go on undisturbed meanwhile, and there is room for
+ * several messages at once. Not so if they could empty the queue in that time. */
 static uint32_t calm_pauses(const mp_queue *q)
 {
     uint32_t pauses = q->ring.maxsize / 16;

@@ -7,11 +7,11 @@
  * put_lock is held while records are written, get takes no lock. A message that the ring does not
  * take is copied before put_lock is taken, and after it was taken out.
  *
- * A putter, with put_lock, stirs and announces not_empty's word, publishes, unlocks, and wakes: so its
- * death in between wakes one. While the word is announced the mutex is not: if it dies before the
- * unlock, those who wait for put_lock, or see it held, find it a dead one's when they look again. All
- * is in order by then but for what mp__ring_repair() repairs. A getter that has joined looks whether
- * put_lock is held, and if so sleeps for MP__QUEUE_PUT_NS at most.
+ * A putter, with put_lock, stirs and announces not_empty's word, publishes, unlocks, and wakes: so
+ * its death in between wakes one. While the word is announced the mutex is not: if it dies before
+ * the unlock, those who wait for put_lock, or see it held, find it a dead one's when they look
+ * again. All is in order by then but for what mp__ring_repair() repairs. A getter that has joined
+ * looks whether put_lock is held, and if so sleeps for MP__QUEUE_PUT_NS at most.
  *
  * Putters that wait for room look again every 100 ms: a getter's death between taking and waking
  * costs them so much.

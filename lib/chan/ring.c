@@ -169,7 +169,7 @@ static bool fits(mp__ring *r, const mp__ring_segment *s, uint32_t unit, uint32_t
     return false;
 }
 
-/* Leaves the segment for another one, which begins where tail stands, whoever goes on from there. */
+/* Leaves the segment for another one, which begins where tail stands. */
 static mp__ring_segment *append_segment(mp__ring *r, mp__ring_segment *s, uint32_t unit,
                                         uint32_t units)
 {

@@ -11,7 +11,7 @@
 #define MP__RING_UNIT          sizeof(uint64_t)
 #define MP__RING_FIRST_UNITS   2048u           /* 16 KiB: any inline record fits into half of it */
 #define MP__RING_LARGEST_UNITS (1u << 20 >> 3) /* 1 MiB */
-#define MP__RING_MOST_UNITS    (1u << 30) /* 8 GiB queued: half the range in which positions differ */
+#define MP__RING_MOST_UNITS    (1u << 30)      /* 8 GiB: half of what positions can tell */
 
 #define MP__RING_DISTANCE_BITS 48
 #define MP__RING_DISTANCE_MASK ((UINT64_C(1) << MP__RING_DISTANCE_BITS) - 1)

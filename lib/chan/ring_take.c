@@ -30,7 +30,7 @@ void mp__ring_follow(mp__ring *r, uint64_t word, int64_t next)
     mp__ring_segment *old = mp__ring_segment_at(r, mp__ring_distance_in(word));
     if (!mp__cas_seq(&r->head_segment, &word, new))
         return;               /* somebody else did */
-    mp__fence_after_change(); /* whatever becomes of it is written after that; pairs with locate() */
+    mp__fence_after_change(); /* before it is used again; pairs with locate() */
     MP_STEP("ring.follow.moved");
     mp_shared_free(old);
     MP_STEP("ring.follow.freed");

@@ -104,9 +104,9 @@ int mp__sleep(_Atomic uint32_t *word, uint32_t expected, mp__deadline until)
 
 void mp__sleep_exactly(_Atomic uint32_t *word, uint32_t expected, mp__deadline until)
 {
-    /* The kernel looks at the interrupt's word, too, before it sleeps and when it restarts the sleep
-     * behind a signal handler. Nothing less is exact: a bit of the shared word, turned over by the
-     * handler, is turned back by another process that is interrupted at the same time. */
+    /* The kernel looks at the interrupt's word, too, before it sleeps and when it restarts the
+     * sleep behind a signal handler. Nothing less is exact: a bit of the shared word, turned over
+     * by the handler, is turned back by another process that is interrupted at the same time. */
     if (!mp__thread_self()->is_main)
         mp__futex_wait(word, expected, until);
     else if (have_waitv())

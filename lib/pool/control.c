@@ -26,7 +26,8 @@ void mp__life_hold(mp__robust *life)
 {
     mp__thread *self = mp__thread_self();
     mp__robust_announce(self, life);
-    mp__store_release(&life->word, self->tid | MP__WAITERS); /* pairs with mp__life_word_is_over() */
+    /* Pairs with mp__life_word_is_over(). */
+    mp__store_release(&life->word, self->tid | MP__WAITERS);
     mp__robust_link(self, life);
     mp__robust_announce(self, NULL);
 }

@@ -10,22 +10,23 @@
 
 /*
  * For things that are put and taken, such as messages. The word's bit 31 says that somebody may
- * sleep; bit 30 is turned over by who sets bit 31, and by stir(); all others are 0, so that the word can be
- * announced as a bell (os/robust.h): the kernel wakes one sleeper when the announcer dies.
+ * sleep; bit 30 is turned over by who sets bit 31, and by stir(); all others are 0, so that the
+ * word can be announced as a bell (os/robust.h): the kernel wakes one sleeper when the announcer
+ * dies.
  *
  * The taker: ticket = join(); looks; if there is nothing, sleep(ticket); and so on; leave() when it
  * has taken something, or gives up. It has the word announced from join() to leave(), but for locks
- * that it takes between a look that found nothing and the next join(). If it dies after it was woken
- * and before it took anything, another sleeper is woken in its place.
+ * that it takes between a look that found nothing and the next join(). If it dies after it was
+ * woken and before it took anything, another sleeper is woken in its place.
  *
- * The putter excludes other putters, stirs the word behind a full barrier, announces it, puts, wakes
- * as many as it put (behind a full barrier again), and takes the announcement back. If it dies
- * amidst that one is woken who looks.
+ * The putter excludes other putters, stirs the word behind a full barrier, announces it, puts,
+ * wakes as many as it put (behind a full barrier again), and takes the announcement back. If it
+ * dies amidst that one is woken who looks.
  *
  * But the kernel wakes only who is asleep. Who stands between a look that found nothing and its
- * sleep must not fall asleep: if it joined before the putter came to stir, its ticket is void. If it
- * joined later it looks, after join() and before its look for things, whether a putter is at work,
- * and if so sleeps for a moment only.
+ * sleep must not fall asleep: if it joined before the putter came to stir, its ticket is void. If
+ * it joined later it looks, after join() and before its look for things, whether a putter is at
+ * work, and if so sleeps for a moment only.
  *
  * Why nobody sleeps while something is there: a taker is due from its wake, or its join(), to its
  * leave() or its sleep. While somebody sleeps and something is there, somebody is due:

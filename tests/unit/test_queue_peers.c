@@ -194,7 +194,8 @@ static void test_killed_while_waiting(void **state)
     assert_int_equal(mp__load_seq(&words[1]), 'z');
 }
 
-/* A putter dies exactly between publishing and waking: the kernel wakes the sleeper in its place. */
+/* A putter dies exactly between publishing and waking: the kernel wakes the sleeper in its place.
+ * */
 static int publish_and_die(void *arg)
 {
     (void)arg;
