@@ -17,6 +17,11 @@ static uint32_t all_seen(void)
     return n;
 }
 
+static uint32_t victims_seen(void)
+{
+    return seen_of(VICTIM);
+}
+
 static void start_getters(pid_t *child, int n)
 {
     for (int i = 0; i < n; i++) { /* one by one: the first is the first to be woken */
@@ -78,39 +83,148 @@ static void test_woken_getter_dies(void **state)
     }
 }
 
-/* Many are put at once for as many who sleep, and the putter dies: each gets one, or nothing was
- * put. */
+/* At these steps a putter's message is there, or its batch; at all others it is not. */
+static bool is_put(const char *step)
+{
+    static const char *const after[] = {"queue.put.published",   "queue.put.published_at_once",
+                                        "queue.put.woken",       "mutex.free.freed",
+                                        "sleepers.wake.too_few", "sleepers.wake.cleared",
+                                        "sleepers.wake.woken",   NULL};
+    return is_one_of(step, after);
+}
+
+/* How many messages the victim has put, that died at the step or has put all. */
+static uint32_t put_by_victim(const char *step, int end)
+{
+    bool amidst = end == STEP_REACHED && is_put(step);
+    return mp__load_seq(&t->done[VICTIM]) + (amidst ? (form.many ? BATCH : 1) : 0);
+}
+
+typedef struct crowd {
+    const shape *shape;
+    uint32_t getters;
+} crowd;
+
+/* Some are put, together or one by one, for fewer or more who sleep, and the putter dies: those get
+ * what was put, and another putter goes on, and the rest of them get their messages from that. */
 static int putter_dies(const char *step, int nth, void *arg)
 {
-    int getters = *(int *)arg; /* they may be fewer or more than the messages */
-    snprintf(context, sizeof context, "step %s, time %d, %d getters", step, nth, getters);
-    begin(&together);
+    const crowd *c = arg;
+    snprintf(context, sizeof context, "step %s, time %d, %d getters, %s", step, nth,
+             (int)c->getters, c->shape->many ? "together" : "one by one");
+    begin(c->shape);
     pid_t child[GETTERS + BATCH];
-    start_getters(child, getters);
+    start_getters(child, (int)c->getters);
     int end = kill_at(step, nth, SIGKILL, put_messages, &(order){VICTIM, BATCH});
     assert_int_not_equal(end, STEP_FAILED);
-    uint32_t done = mp__load_seq(&t->done[VICTIM]);
-    uint32_t there = seen_of(VICTIM) + (uint32_t)mp_queue_size(q);
-    assert_true(there == 0 || there == BATCH || (there < BATCH && getters > 0));
-    if (strcmp(step, "queue.put.published_to_sleepers") == 0 || done == BATCH ||
-        strncmp(step, "sleepers.", 9) == 0)
-        assert_becomes(all_seen, getters < BATCH ? (uint32_t)getters : BATCH);
+    uint32_t put = put_by_victim(step, end);
+    assert_becomes(all_seen, c->getters < put ? c->getters : put);
+    assert_int_equal(seen_of(VICTIM) + queue_size(), put);
+    assert_int_equal(child_end(start_putter(FRESH, BATCH + GETTERS)), 0);
+    assert_becomes(all_seen, c->getters);
     assert_int_equal(mp_queue_close(q), 0);
-    end_all(child, getters);
+    end_all(child, (int)c->getters);
     return end;
 }
 
-static void test_putter_of_many_dies(void **state)
+static void test_putter_dies_with_sleepers(void **state)
 {
     (void)state;
-    static const int getters[] = {1, GETTERS, BATCH, GETTERS + BATCH};
-    int reached = 0;
-    for (size_t i = 0; i < sizeof getters / sizeof getters[0]; i++) {
-        int n = getters[i];
-        assert_true(each_step("queue.put.", ROUNDS, putter_dies, &n) >= 3);
-        reached += each_step("sleepers.", ROUNDS, putter_dies, &n);
+    static const uint32_t getters[] = {1, GETTERS, BATCH, GETTERS + BATCH};
+    int woken = 0;
+    for (size_t i = 0; i < 2 * sizeof getters / sizeof getters[0]; i++) {
+        crowd c = {i % 2 ? &together : &one_by_one, getters[i / 2]};
+        assert_true(each_step("queue.put.", ROUNDS, putter_dies, &c) >= 3);
+        assert_true(each_step("mutex.", ROUNDS, putter_dies, &c) >= 2);
+        each_step("ring.", ROUNDS, putter_dies, &c);
+        woken += each_step("sleepers.", ROUNDS, putter_dies, &c);
     }
-    assert_true(reached >= 3);
+    assert_true(woken >= 6);
+}
+
+/* A getter has found nothing and stands where it is about to sleep, while a putter puts and dies:
+ * the kernel has nobody to wake, but the getter does not fall asleep. */
+static int putter_dies_unheard(const char *step, int nth, void *arg)
+{
+    static const char here[] = "queue.get.looked";
+    snprintf(context, sizeof context, "step %s, time %d, unheard", step, nth);
+    begin(arg);
+    pid_t getter = step_start(here, 1, SIGSTOP, get_messages, &(order){OTHER, UINT32_MAX});
+    assert_int_equal(step_await_stop(getter, here), STEP_REACHED);
+    int end = kill_at(step, nth, SIGKILL, put_messages, &(order){VICTIM, BATCH});
+    assert_int_not_equal(end, STEP_FAILED);
+    deaths += end == STEP_REACHED;
+    kill(getter, SIGCONT);
+    assert_becomes(victims_seen, put_by_victim(step, end));
+    finish(getter);
+    return end;
+}
+
+/* The same, but the getter comes while the putter stands at a step, and that goes on and dies at
+ * another one. */
+typedef struct stand {
+    const shape *shape;
+    const char *first; /* where the putter is when the getter comes */
+} stand;
+
+static const char *then; /* where it dies */
+
+static void arm_then(int signal)
+{
+    (void)signal;
+    mp__step_arm(then, 1, SIGKILL);
+}
+
+static int put_stopping(void *arg)
+{
+    signal(SIGCONT, arm_then);
+    return put_messages(arg);
+}
+
+static int putter_dies_later(const char *step, int nth, void *arg)
+{
+    static const char here[] = "queue.get.looked";
+    const stand *s = arg;
+    (void)nth;
+    snprintf(context, sizeof context, "step %s, the getter came at %s", step, s->first);
+    begin(s->shape);
+    then = step;
+    pid_t putter = step_start(s->first, 1, SIGSTOP, put_stopping, &(order){VICTIM, BATCH});
+    assert_int_equal(step_await_stop(putter, s->first), STEP_REACHED);
+    pid_t getter = step_start(here, 1, SIGSTOP, get_messages, &(order){OTHER, UINT32_MAX});
+    assert_int_equal(step_await_stop(getter, here), STEP_REACHED);
+    kill(putter, SIGCONT);
+    int end = step_end(putter, step, SIGKILL);
+    assert_int_not_equal(end, STEP_FAILED);
+    deaths += end == STEP_REACHED;
+    kill(getter, SIGCONT);
+    assert_becomes(victims_seen, put_by_victim(step, end));
+    finish(getter);
+    return end;
+}
+
+static void test_getter_is_about_to_sleep(void **state)
+{
+    (void)state;
+    static const char *const places[] = {"queue.put.", "mutex.", "ring.", "sleepers."};
+    static const stand stands[] = {{&one_by_one, "mutex.take_lightly.taken"},
+                                   {&one_by_one, "ring.add_one.copied"},
+                                   {&one_by_one, "queue.put.announced"},
+                                   {&together, "queue.put.copied"},
+                                   {&together, "mutex.hold_lightly.unlinked"}};
+    int reached = 0, later = 0;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        for (int many = 0; many < 2; many++) {
+            shape s = many ? together : one_by_one;
+            reached += each_step(places[i], 2, putter_dies_unheard, &s);
+        }
+        for (size_t k = 0; k < sizeof stands / sizeof stands[0]; k++) {
+            stand s = stands[k];
+            later += each_step(places[i], 1, putter_dies_later, &s);
+        }
+    }
+    assert_true(reached >= 10);
+    assert_true(later >= 20);
 }
 
 /* Who was woken is stopped where it has not yet taken the message, perhaps: that waits for it, and
@@ -158,7 +272,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TRAFFIC_TEST(test_woken_getter_dies),
-        TRAFFIC_TEST(test_putter_of_many_dies),
+        TRAFFIC_TEST(test_putter_dies_with_sleepers),
+        TRAFFIC_TEST(test_getter_is_about_to_sleep),
         TRAFFIC_TEST(test_woken_getter_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
