@@ -11,11 +11,7 @@
 uint32_t mp__sleepers_join(mp__sleepers *s)
 {
     mp__robust_announce_bell(mp__thread_self(), &s->word);
-    uint32_t word = mp__load_relaxed(&s->word);
-    uint32_t ticket;
-    do
-        ticket = word & MP__ASLEEP ? word : (word ^ MP__TURN) | MP__ASLEEP;
-    while (!mp__cas_seq(&s->word, &word, ticket));
+    uint32_t ticket = mp__or_seq(&s->word, MP__ASLEEP) | MP__ASLEEP;
     mp__fence_after_change(); /* pairs with the barrier before mp__sleepers_any() */
     return ticket;
 }

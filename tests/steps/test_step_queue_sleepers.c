@@ -167,18 +167,27 @@ typedef struct stand {
     const char *first; /* where the putter is when the getter comes */
 } stand;
 
-static const char *then; /* where it dies */
+/* One stops at a step, and each time that it goes on gets the next of these: it stops there, and at
+ * the last of them dies. */
+static const char *const *then;
 
-static void arm_then(int signal)
+static void arm_next(int signal)
 {
     (void)signal;
-    mp__step_arm(then, 1, SIGKILL);
+    mp__step_arm(then[0], 1, then[1] != NULL ? SIGSTOP : SIGKILL);
+    then++;
 }
 
 static int put_stopping(void *arg)
 {
-    signal(SIGCONT, arm_then);
+    signal(SIGCONT, arm_next);
     return put_messages(arg);
+}
+
+static int get_stopping(void *arg)
+{
+    signal(SIGCONT, arm_next);
+    return get_messages(arg);
 }
 
 static int putter_dies_later(const char *step, int nth, void *arg)
@@ -188,7 +197,7 @@ static int putter_dies_later(const char *step, int nth, void *arg)
     (void)nth;
     snprintf(context, sizeof context, "step %s, the getter came at %s", step, s->first);
     begin(s->shape);
-    then = step;
+    then = (const char *const[]){step, NULL};
     pid_t putter = step_start(s->first, 1, SIGSTOP, put_stopping, &(order){VICTIM, BATCH});
     assert_int_equal(step_await_stop(putter, s->first), STEP_REACHED);
     pid_t getter = step_start(here, 1, SIGSTOP, get_messages, &(order){OTHER, UINT32_MAX});
@@ -225,6 +234,36 @@ static void test_getter_is_about_to_sleep(void **state)
     }
     assert_true(reached >= 10);
     assert_true(later >= 20);
+}
+
+/* A getter stands before its sleep while a message is put, and another that has found nothing joins
+ * only then, and dies: the first finds out about the message. */
+static void test_later_getter_dies(void **state)
+{
+    (void)state;
+    static const char here[] = "queue.get.looked";
+    static const char *const steps[] = {"ring.follow.freed", "mutex.release.woken",
+                                        "queue.get.joined", NULL};
+    static const shape s = {0, 0, 1500, false};
+    snprintf(context, sizeof context, "a later getter dies");
+    begin(&s);
+    pid_t getter = step_start(here, 1, SIGSTOP, get_messages, &(order){OTHER, UINT32_MAX});
+    assert_int_equal(step_await_stop(getter, here), STEP_REACHED);
+    assert_int_equal(put_upto(PARENT, 5 + 20), 0); /* the ring grows */
+    assert_int_equal(get_upto(20, NULL), 0);
+    then = steps + 1; /* where the ring becomes small again, behind its lock, and behind join */
+    pid_t later = step_start(steps[0], 1, SIGSTOP, get_stopping, &(order){VICTIM, UINT32_MAX});
+    assert_int_equal(step_await_stop(later, steps[0]), STEP_REACHED);
+    kill(later, SIGCONT);
+    assert_int_equal(step_await_stop(later, steps[1]), STEP_REACHED);
+    assert_int_equal(put_upto(PARENT, 5 + 21), 0);
+    kill(later, SIGCONT);
+    assert_int_equal(step_end(later, steps[2], SIGKILL), STEP_REACHED);
+    deaths++;
+    assert_int_equal(queue_size(), 1);
+    kill(getter, SIGCONT);
+    assert_becomes(queue_size, 0);
+    finish(getter);
 }
 
 /* Who was woken is stopped where it has not yet taken the message, perhaps: that waits for it, and
@@ -271,9 +310,8 @@ static void test_woken_getter_stops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TRAFFIC_TEST(test_woken_getter_dies),
-        TRAFFIC_TEST(test_putter_dies_with_sleepers),
-        TRAFFIC_TEST(test_getter_is_about_to_sleep),
+        TRAFFIC_TEST(test_woken_getter_dies),        TRAFFIC_TEST(test_putter_dies_with_sleepers),
+        TRAFFIC_TEST(test_getter_is_about_to_sleep), TRAFFIC_TEST(test_later_getter_dies),
         TRAFFIC_TEST(test_woken_getter_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
