@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The pains of Python's synchronisation objects and of join (A1-A3, A6, F1-F4), which this library has not. */
+/* The pains of Python's synchronisation objects (A1-A3, F1-F4), which this library has not. */
 #include "pains/pain.h"
 
 #include <linux/audit.h>
@@ -144,39 +144,6 @@ static void a3_a_dead_party_breaks_the_barrier(void **state)
     mp_barrier_free(barrier);
 }
 
-/* Gets a task, and dies with it. */
-static int get_and_stay(void *arg)
-{
-    int task;
-    CHECK(MP_GET((mp_queue *)arg, &task, LONG) == 0);
-    signal_word(&notes->ready);
-    pause();
-    return 1;
-}
-
-static void a6_join_outlives_a_worker(void **state)
-{
-    (void)state;
-    static const int modes[] = {MP_LOSE, MP_REDELIVER};
-    for (int i = 0; i < 2; i++) {
-        mp_queue *q;
-        int task = 42, back = 0;
-        assert_int_equal(mp_queue_new(&q, .on_death = modes[i]), 0);
-        assert_int_equal(MP_PUT(q, task, LONG), 0);
-        kill_holder(get_and_stay, q);
-        if (modes[i] == MP_REDELIVER) {
-            assert_int_equal(MP_GET(q, &back, LONG), 0);
-            assert_int_equal(back, task);
-            assert_int_equal(mp_queue_task_done(q), 0);
-        }
-        assert_int_equal(mp_queue_join(q, LONG), 0);
-        assert_int_equal(mp_queue_lost(q), modes[i] == MP_LOSE);
-        mp_queue_free(q);
-    }
-    ours("A6", "join() ends when a worker dies, 1 message counted as lost; or it comes back, and "
-               "another does it");
-}
-
 #define WAITERS 6
 
 static int await_event(void *arg)
@@ -315,7 +282,6 @@ int main(void)
         cmocka_unit_test_setup(a1_what_a_dead_process_held_passes_on, desk_setup),
         cmocka_unit_test_setup(a2_notify_waits_for_nobody, desk_setup),
         cmocka_unit_test_setup(a3_a_dead_party_breaks_the_barrier, desk_setup),
-        cmocka_unit_test_setup(a6_join_outlives_a_worker, desk_setup),
         cmocka_unit_test_setup(f1_set_and_clear_lose_nobody, desk_setup),
         cmocka_unit_test_setup(f2_waits_do_not_follow_the_wall_clock, desk_setup),
         cmocka_unit_test_setup(f3_a_barrier_for_nobody_is_refused, desk_setup),
