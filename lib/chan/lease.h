@@ -162,12 +162,17 @@ static inline bool mp__lease_take(mp__ring *r, const mp__ring_view *v, mp__seat 
     return taken;
 }
 
+#define MP__LAP       (1u << 31)
+#define MP__LAP_LOOKS 4096u /* more than the largest batch, and than all who may die one by one */
+
 /* The count of puts has 32 bits; `laps` goes up with each half of their range. Under put_lock,
- * after a put; one who dies before it leaves it to the next. */
+ * after a put; one who dies before it leaves it to the next, of which some thousand look. */
 static inline void mp__lease_put(mp__books *b, uint32_t count)
 {
+    if (__builtin_expect((count & (MP__LAP - 1)) >= MP__LAP_LOOKS, 1))
+        return;
     uint32_t laps = mp__load_relaxed(&b->laps);
-    if (__builtin_expect((laps ^ count >> 31) & 1, 0))
+    if ((laps ^ count >> 31) & 1)
         mp__store_release(&b->laps, laps + 1); /* pairs with mp__books_unfinished() */
 }
 

@@ -2,6 +2,7 @@
 /* Putting messages into a queue; chan/queue.c tells the whole. */
 #include "chan/queue.h"
 
+#include "os/interrupt.h"
 #include "os/step.h"
 
 #include <mproc/error.h>
@@ -177,18 +178,14 @@ static int prepare(const mp_queue *q, mp__ring_message *to, const void *data, si
     return 0;
 }
 
-int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout)
+static int put_patiently(mp_queue *q, const void *data, size_t length, double timeout)
 {
-    if (!mp__queue_is(q))
-        return MP_EINVAL;
     mp__patience p;
     int rc = mp__patience_begin(&p, timeout);
     if (rc == 0)
         rc = check_message(q, data, length);
     if (rc < 0)
         return rc;
-    if (length <= MP__RING_INLINE_MOST && !q->books.redelivers && put_at_once(q, data, length))
-        return 0;
     mp__ring_message m;
     rc = prepare(q, &m, data, length);
     if (rc < 0)
@@ -197,6 +194,17 @@ int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout)
     if (rc < 0)
         mp_shared_free(m.block);
     return rc < 0 ? rc : 0;
+}
+
+int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout)
+{
+    if (!mp__queue_is(q))
+        return MP_EINVAL;
+    bool common = length <= MP__RING_INLINE_MOST && (data != NULL || length == 0) &&
+                  timeout == timeout && !mp__interrupt_pends() && !q->books.redelivers;
+    if (common && put_at_once(q, data, length))
+        return 0;
+    return put_patiently(q, data, length, timeout);
 }
 
 int mp__queue_put_block(mp_queue *q, mp__ring_block *block, mp__patience *p)

@@ -96,6 +96,32 @@ static bool read_record(mp__ring_view *v)
     return true;
 }
 
+bool mp__ring_glance(mp__ring *r, mp__ring_view *v)
+{
+    uint64_t word = mp__load_acquire(&r->head_segment), tail; /* as in locate() */
+    uint64_t from = mp__load_acquire(&r->head);
+    if (!there_is_more(r, from, &tail))
+        return false;
+    const mp__ring_segment *s = mp__ring_segment_at(r, mp__ring_distance_in(word));
+    mp__ring_position at = mp__ring_unpack(from);
+    uint32_t units = mp__load_relaxed(&s->units);
+    uint32_t offset = (at.unit - mp__load_relaxed(&s->first)) & (units - 1);
+    bool left = mp__load_relaxed(&s->next) != 0;
+    mp__fence_acquire();
+    if (left || mp__load_relaxed(&r->head_segment) != word)
+        return false;
+    uint64_t header = mp__ring_header(&s->unit[offset]);
+    size_t length = header >> MP__RING_LENGTH_SHIFT & MP__RING_LENGTH_MASK;
+    uint32_t need = mp__ring_units(length);
+    if (header >> MP__RING_KIND_SHIFT != MP__RING_BYTES || length > MP__RING_INLINE_MOST ||
+        need > units - offset)
+        return false;
+    v->message = (mp__ring_message){MP__RING_BYTES, &s->unit[offset + 1], length, NULL};
+    v->from = from;
+    v->after = (mp__ring_position){at.count + 1, at.unit + need};
+    return true;
+}
+
 bool mp__ring_look(mp__ring *r, mp__ring_view *v)
 {
     for (;;) {

@@ -15,9 +15,15 @@ extern _Atomic(_Atomic uint32_t *) mp__interrupt_sleeper;
  * start, and again whenever a sleep has ended. */
 bool mp__interrupt_take(void);
 
+/* Whether one is pending, for whichever thread. */
+static inline bool mp__interrupt_pends(void)
+{
+    return __builtin_expect(mp__load_relaxed(&mp__interrupt_word) != 0, 0);
+}
+
 static inline bool mp__interrupted(void)
 {
-    return __builtin_expect(mp__load_relaxed(&mp__interrupt_word) != 0, 0) && mp__interrupt_take();
+    return mp__interrupt_pends() && mp__interrupt_take();
 }
 
 #endif

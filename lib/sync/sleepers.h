@@ -10,8 +10,8 @@
 
 /*
  * For things that are put and taken, such as messages. The word's bit 31 says that somebody may
- * sleep; bit 30 is turned over by stir() and nobody else (a join() that did would turn it back); all
- * others are 0, so that the word can be announced as a bell (os/robust.h): the kernel wakes one
+ * sleep; bit 30 is turned over by stir() and nobody else (a join() that did would turn it back);
+ * all others are 0, so that the word can be announced as a bell (os/robust.h): the kernel wakes one
  * sleeper when the announcer dies.
  *
  * The taker: ticket = join(); looks; if there is nothing, sleep(ticket); and so on; leave() when it
@@ -39,8 +39,8 @@
  * What remains: one who is stopped (SIGSTOP) when it is due leaves its thing to those who come
  * after; others sleep on. And the word comes back to what it was after being stirred twice: if one
  * stands between join() and its sleep while two things are put, and then one who is due is killed
- * before the first falls asleep, that sleeps until the next is put. Before Linux 6.1 the kernel wakes
- * only if the word is 0: there every sleep ends after MP__LOOK_AGAIN_NS.
+ * before the first falls asleep, that sleeps until the next is put. Before Linux 6.1 the kernel
+ * wakes only if the word is 0: there every sleep ends after MP__LOOK_AGAIN_NS.
  */
 typedef struct mp__sleepers {
     _Atomic uint32_t word;
@@ -74,8 +74,8 @@ static inline bool mp__sleepers_any(const mp__sleepers *s)
     return (mp__load_relaxed(&s->word) & MP__ASLEEP) != 0; /* pairs with join() */
 }
 
-/* Takes the announcement back; before that wakes another if there is something for it. Not if there is
- * nothing: who wakes in vain clears bit 31 all the same, and then the next stir() does nothing. */
+/* Takes the announcement back; before that wakes another if there is something for it. Not if there
+ * is nothing: who wakes in vain clears bit 31 all the same, and the next stir() does nothing. */
 static inline void mp__sleepers_leave(mp__sleepers *s, bool more)
 {
     if (more)
