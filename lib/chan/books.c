@@ -134,10 +134,11 @@ void mp__books_unlock(mp_queue *q)
     if (finished)
         mp__add_seq(&b->zeros, 1);
     MP_STEP("lease.unlock.looked");
-    mp__mutex_unlock(&b->lock);
-    MP_STEP("lease.unlock.unlocked");
+    /* Before the unlock: who has joined may free the queue right after it. */
     if (finished)
-        mp__waitword_wake_unlocked(&b->finished, MP__WAKE_ALL);
+        mp__waitword_wake(&b->finished, MP__WAKE_ALL);
+    MP_STEP("lease.unlock.woken");
+    mp__mutex_unlock(&b->lock);
 }
 
 /* ---- The dead. */
@@ -234,13 +235,29 @@ static void settle_seat(mp_queue *q, mp__seat *s, const gap *g)
     MP_STEP("lease.settle.vacated");
 }
 
-/* A loan that was on its way into the ring when its owner died: it is in, or not. */
+static bool is_held_there(mp__seat *s, const mp__hold *wanted)
+{
+    mp__grip g = mp__grip_begin(s);
+    for (mp__hold *h; (h = mp__grip_next(&g)) != NULL;)
+        if (h == wanted)
+            return true;
+    return false;
+}
+
+/* A loan that was on its way into the ring when its owner died: it is in, or not. One of a living
+ * process is left alone, for that may be stopped, with put_lock: then nobody dead has left one. */
 static void settle_publishing(mp_queue *q)
 {
-    if (mp__load_acquire(&q->books.publishing) == NULL)
+    const mp__hold *loan = mp__load_acquire(&q->books.publishing); /* pairs with publish() */
+    if (loan == NULL)
         return;
-    mp__queue_lock_put_for_sure(q);
-    mp__mutex_unlock(&q->ring.put_lock);
+    mp__walk w = mp__walk_begin(q);
+    for (mp__seat *s; (s = mp__walk_next(&w)) != NULL;)
+        if (mp__load_relaxed(&s->fate) == GONE && is_held_there(s, loan)) {
+            mp__queue_lock_put_for_sure(q);
+            mp__mutex_unlock(&q->ring.put_lock);
+            return;
+        }
 }
 
 bool mp__books_settle(mp_queue *q)

@@ -14,9 +14,10 @@ int mp_queue_task_done(mp_queue *q)
         return MP_EINVAL;
     mp__books_lock(q);
     int rc = mp__books_done(q);
-    mp__books_unlock(q);
+    /* Perhaps nothing comes back now. After the unlock the queue may be freed by who has joined. */
     if (rc == 0 && q->books.redelivers && mp__load_relaxed(&q->ring.closed))
-        mp__sleepers_wake(&q->not_empty, MP__SLEEPERS_ALL); /* perhaps nothing comes back now */
+        mp__sleepers_wake(&q->not_empty, MP__SLEEPERS_ALL);
+    mp__books_unlock(q);
     return rc;
 }
 
