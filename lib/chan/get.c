@@ -273,8 +273,10 @@ static inline bool get_at_once(mp_queue *q, mp__place *to)
     MP_STEP("queue.get.copied_at_once");
     if (!mp__lease_take(&q->ring, &v, s))
         return false;
+    MP_STEP("queue.get.taken_at_once");
     to->length = v.message.length;
     wake_putters(q, 1);
+    MP_STEP("queue.get.woken");
     return true;
 }
 

@@ -13,8 +13,8 @@ static const shape shapes[] = {
 };
 
 /* At these a message has gone with the victim, at all others of the queue and the ring none has. */
-static const char *const after[] = {"queue.get.taken", "queue.get.woken", "queue.get.block_copied",
-                                    "queue.get.hand_empty", NULL};
+static const char *const after[] = {"queue.get.taken", "queue.get.taken_at_once", "queue.get.woken",
+                                    "queue.get.block_copied", NULL};
 
 typedef struct how {
     const shape *shape;
@@ -202,7 +202,7 @@ static void test_getter_stops(void **state)
 static void test_second_getter_dies(void **state)
 {
     (void)state;
-    through("queue.get", 2, (how){.first = "queue.get.copied"}, 2);
+    through("queue.get", 2, (how){.first = "lease.take.busy"}, 2);
 }
 
 /* Who closes the queue dies: either it is not closed, or all who wait learn of it. */
