@@ -318,14 +318,18 @@ static mp__seat *seat_to_book(mp_queue *q, const mp__seat *mine, const mp__life 
     return best == NULL && mp__seat_outstanding(common) > 0 ? common : best;
 }
 
-/* The hold of the message that comes first among those with this bit; NULL: none has it. */
+/* The hold that comes first among those with this bit, by their messages if these came back, else
+ * as they were got; NULL: none has it. */
 static mp__hold *first_with(mp__seat *s, uint32_t bit, mp__hold *best)
 {
+    bool by_message = bit == MP__HOLD_RETURNED;
     mp__grip g = mp__grip_begin(s);
-    for (mp__hold *h; (h = mp__grip_next(&g)) != NULL;)
-        if ((mp__load_relaxed(&h->word) & (MP__HOLD_LOAN | bit)) == bit &&
-            (best == NULL || h->order < best->order))
+    for (mp__hold *h; (h = mp__grip_next(&g)) != NULL;) {
+        if ((mp__load_relaxed(&h->word) & (MP__HOLD_LOAN | bit)) != bit)
+            continue;
+        if (best == NULL || (by_message ? h->order < best->order : h->since < best->since))
             best = h;
+    }
     return best;
 }
 
@@ -339,7 +343,7 @@ static mp__hold *lease_to_book(mp_queue *q, const mp__seat *mine, const mp__life
     for (mp__seat *s; (s = mp__walk_next(&w)) != NULL;) {
         int c = closeness(s, mine, me);
         mp__hold *h = c < closest ? NULL : first_with(s, MP__HOLD_LEASED, NULL);
-        if (h != NULL && (c > closest || h->order < best->order)) {
+        if (h != NULL && (c > closest || h->since < best->since)) {
             best = h;
             closest = c;
             *seat = s;
@@ -386,7 +390,7 @@ static int get_returned(mp_queue *q, mp__hold *into, mp__lease_wanted *wanted, v
     if (rc < 0)
         return rc;
     into->order = h->order;
-    into->deliveries = h->deliveries + 1;
+    into->since = b->gets++;
     into->noted = UINT64_MAX;
     mp__store_relaxed(&block->holder, (uintptr_t)into);
     mp__journal j = {.from = h, .to = into};
@@ -409,7 +413,7 @@ static int get_next(mp_queue *q, mp__seat *s, mp__hold *into, mp__lease_wanted *
     if (rc < 0)
         return rc;
     into->order = b->order++;
-    into->deliveries = 1;
+    into->since = b->gets++;
     into->noted = UINT64_MAX;
     mp__journal j = {.seat = s, .to = into, .head = v.from};
     j.value = mp__load_relaxed(&s->got) + 1;

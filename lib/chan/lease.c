@@ -39,7 +39,8 @@
  * Queues that redeliver. Every message lies in a block, and who takes has the lock, so that exactly
  * one may move head: the hold is written first (LEASED), with head in the journal. When a process
  * is gone its leases become RETURNED; they stay in the seat, which is not used again until others
- * have got them. The order of messages is kept in the hold, and goes with the message.
+ * have got them. The order of messages is kept in the hold, and goes with the message. A task that
+ * is done is the one that was got first, in whatever order the messages were put.
  */
 #include "chan/lease.h"
 

@@ -22,8 +22,8 @@ struct mp_queue;
 typedef struct mp__hold {
     _Atomic uint64_t word; /* a block's address and some of the bits; 0: free */
     uint64_t noted;        /* the seat's `got` when the block was only in view */
-    uint64_t order;        /* of leased ones: the order of the messages */
-    uint64_t deliveries;   /* how often the message was given to somebody */
+    uint64_t order;        /* of leased ones: the order of the messages, ... */
+    uint64_t since;        /* ... and of the gets */
 } mp__hold;
 
 #define MP__HOLDS_IN_CHUNK 15
@@ -81,7 +81,7 @@ typedef struct mp__books {
     uint64_t done, lost;       /* sums over the seats; lost: with `vanished` */
     uint64_t vanished;         /* taken by processes that died before they had counted it */
     int64_t looked;            /* when a get has last looked who is dead */
-    uint64_t order;            /* of the next message that is leased */
+    uint64_t order, gets;      /* of the next message that is leased, and so many were */
     _Atomic uint32_t returned; /* how many are */
     _Atomic uint32_t zeros;    /* how often nothing was left to do */
     mp__waitword finished;     /* that goes up */
