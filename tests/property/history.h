@@ -53,6 +53,7 @@ typedef struct life {
 typedef struct world {
     mp_queue *queue;
     bool batches;      /* put_many and get_many, too */
+    bool blocks;       /* loans and takes, too */
     uint32_t pause;    /* microseconds that everybody sleeps at most between two calls; 0: no */
     double patience;   /* of one call */
     word stop_putting; /* then producers go home */
@@ -116,6 +117,24 @@ static inline void rest(random_state *r)
         nap(random_below(r, w->pause) * 1e-6);
 }
 
+/* Puts one message by a loan, which goes back if it does not get in. */
+static inline int lend(const mp_bytes *m)
+{
+    void *block;
+    int rc = mp_queue_loan(w->queue, m->length, &block, w->patience);
+    if (rc < 0)
+        return rc;
+    memcpy(block, m->data, m->length);
+    rc = mp_queue_publish(w->queue, block, w->patience);
+    CHECK(mp_queue_discard(w->queue, block) == (rc < 0 ? 0 : MP_EINVAL));
+    return rc;
+}
+
+static inline int put_one(const mp_bytes *m, bool by_loan)
+{
+    return by_loan ? lend(m) : mp_queue_put(w->queue, m->data, m->length, w->patience);
+}
+
 /* Puts `n` messages that are composed, as often as it takes. The producer's place is `me`. */
 static inline int put_all(life *l, mp_bytes *messages, int n)
 {
@@ -125,7 +144,7 @@ static inline int put_all(life *l, mp_bytes *messages, int n)
         for (int i = done; i < n; i++)
             l->put[first + (uint32_t)i].begin = begin;
         mp__store_seq(&l->begun, first + (uint32_t)n);
-        int rc = n == 1 ? mp_queue_put(w->queue, messages->data, messages->length, w->patience)
+        int rc = n == 1 ? put_one(messages, w->blocks && begin / 64 % 2)
                         : mp_queue_put_many(w->queue, messages + done, n - done, w->patience);
         CHECK(rc >= 0 || rc == MP_EFULL || rc == MP_EAGAIN);
         CHECK(n == 1 || rc != 0);
@@ -163,6 +182,22 @@ static inline void enter(life *l, got_entry entry)
     mp__store_seq(&l->count, count + 1); /* a torn entry is none */
 }
 
+/* Gets one message, by a take or into a place. Returns its length or a code. */
+static inline ssize_t get_one(unsigned char *to, bool by_take, double timeout)
+{
+    if (!by_take)
+        return mp_queue_get(w->queue, to, LONGEST, timeout);
+    const void *taken;
+    size_t length;
+    int rc = mp_queue_take(w->queue, &taken, &length, timeout);
+    if (rc < 0)
+        return rc;
+    if (length > LONGEST)
+        return -1000;
+    memcpy(to, taken, length);
+    return mp_queue_release(w->queue, taken) == 0 ? (ssize_t)length : -1000;
+}
+
 /* One get, of up to `most` messages. Returns how many there were, or a code; -1000: torn. */
 static inline int get_some(life *l, uint32_t most, double timeout)
 {
@@ -174,7 +209,7 @@ static inline int get_some(life *l, uint32_t most, double timeout)
     int64_t begin = now();
     int rc;
     if (most == 1) {
-        ssize_t length = mp_queue_get(w->queue, bytes[0], LONGEST, timeout);
+        ssize_t length = get_one(bytes[0], w->blocks && begin / 64 % 2, timeout);
         places[0].length = (size_t)length;
         rc = length < 0 ? (int)length : 1;
     } else {

@@ -116,6 +116,7 @@ static int make_round(random_state *r)
     w->maxsize = (uint32_t)o.maxsize;
     w->capacity = o.capacity;
     w->batches = random_below(r, 2);
+    w->blocks = random_below(r, 2);
     /* An unlimited queue must not fill the memory: there, producers pause. */
     w->pause = random_below(r, 3) == 0 ? 3000 : o.maxsize == 0 && o.capacity == 0 ? 200 : 0;
     w->patience = patience[random_below(r, 3)];
