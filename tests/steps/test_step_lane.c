@@ -119,6 +119,37 @@ static void test_receiver_dies(void **state)
     assert_int_equal(each_step("lane.rearm.", 1, receiver_dies, NULL), 2);
 }
 
+/* One is about to send the receiving end to another process, and dies: what is sent arrives. */
+static int send_end(void *arg)
+{
+    mp_connection *const *other = arg;
+    CHECK(mp_connection_send_fd(*other, mp_connection_fileno(in), LONG) == 0);
+    return 0;
+}
+
+static int giver_dies(const char *step, int nth, void *arg)
+{
+    (void)arg;
+    mp_connection *from, *to;
+    begin();
+    assert_int_equal(mp_pipe(&from, &to, false), 0);
+    assert_int_equal(send_number(0), 0);
+    int end = kill_at(step, nth, SIGKILL, send_end, &to);
+    assert_int_not_equal(end, STEP_FAILED);
+    assert_int_equal(receive(LONG), 0);
+    finish();
+    mp_connection_free(from);
+    mp_connection_free(to);
+    return end;
+}
+
+static void test_giver_dies(void **state)
+{
+    (void)state;
+    assert_int_equal(each_step("lane.retire.", 1, giver_dies, NULL), 1);
+    assert_true(each_step("mutex.", 1, giver_dies, NULL) > 3);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -131,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waiting_sender_dies),
         cmocka_unit_test(test_receiver_dies),
+        cmocka_unit_test(test_giver_dies),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
