@@ -20,6 +20,7 @@ typedef struct model {
     size_t bytes; /* as .capacity counts them */
     size_t maxsize, capacity;
     bool closed;
+    size_t puts, gets, done; /* so many ever */
 } model;
 
 static inline size_t model_cost(size_t length)
@@ -51,6 +52,7 @@ static inline void model_put(model *m, const void *bytes, size_t length)
     if (length > 0)
         memcpy(t.bytes, bytes, length);
     m->at[m->count++] = t;
+    m->puts++;
     m->bytes += model_cost(length);
 }
 
@@ -71,6 +73,7 @@ static inline bool model_get(model *m, const void *bytes, size_t length)
     bool same = t.length == length && (length == 0 || memcmp(t.bytes, bytes, length) == 0);
     free(t.bytes);
     m->count--;
+    m->gets++;
     memmove(m->at, m->at + 1, m->count * sizeof *m->at);
     m->bytes -= model_cost(t.length);
     return same;
