@@ -29,7 +29,7 @@ static int new_hold(mp_queue *q, mp__hold **out)
     if (rc < 0)
         return rc;
     *out = mp__hold_new(s);
-    return *out == NULL ? mp_shared_error() : 0;
+    return *out == NULL ? MP_ENOMEM : 0;
 }
 
 /* A block for so many bytes, in a hold that is free. Returns 0 or MP_ENOMEM. */
@@ -130,8 +130,9 @@ int mp_queue_take(mp_queue *q, const void **message, size_t *length, double time
     mp__patience p;
     mp__hold *h;
     int rc = mp__queue_is(q) ? mp__patience_begin(&p, timeout) : MP_EINVAL;
-    if (rc == 0)
-        rc = new_hold(q, &h);
+    if (rc < 0)
+        return rc;
+    rc = new_hold(q, &h);
     if (rc < 0)
         return rc;
     mp__place to = {NULL, 1, 0, 0, h, false}; /* none but one in a block: it tells the length */

@@ -172,7 +172,7 @@ static int prepare(const mp_queue *q, mp__ring_message *to, const void *data, si
     MP_STEP("queue.put.allocated");
     block->length = length;
     mp__store_relaxed(&block->holder, 0);
-    if (length > 0)
+    if (data != NULL)
         memcpy(block->data, data, length);
     *to = (mp__ring_message){MP__RING_BLOCK, NULL, length, block};
     return 0;

@@ -147,8 +147,8 @@ typedef struct mp__ring_view {
  * ring never exceeds MP__RING_INLINE_MOST, but nothing else holds until mp__ring_take(). */
 bool mp__ring_look(mp__ring *r, mp__ring_view *v);
 
-/* The same where it is simple: a message in the ring, in a segment that producers have not left. Sets
- * what the message and taking it need, and nothing else of the view. False: look. */
+/* The same where it is simple: a message in the ring, in a segment that producers have not left.
+ * Sets what the message and taking it need, and nothing else of the view. False: look. */
 bool mp__ring_glance(mp__ring *r, mp__ring_view *v);
 
 /* Widens the view by the message that follows, if there is one and it is near. */

@@ -103,7 +103,7 @@ typedef struct mp__arena {
     _Atomic uintptr_t lives[MP__LIFE_BLOCKS];
 } mp__arena;
 
-_Static_assert(sizeof(mp__arena) <= 2 * 4096, "an arena that is hardly used takes few pages");
+_Static_assert(sizeof(mp__arena) <= (size_t)2 * 4096, "a hardly used arena takes few pages");
 
 /* The family's arena; NULL before it is founded. Written once; see mp__arena_get(). */
 extern _Atomic(mp__arena *) mp__arena_here;

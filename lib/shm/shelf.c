@@ -57,6 +57,8 @@ uint32_t mp__shelf_longest(unsigned shelf)
 {
     if (shelf < SINGLE)
         return shelf + 1;
+    if (shelf >= MP__SHELVES)
+        return 0;
     unsigned power = 4 + (shelf - SINGLE) / 4;
     return (1u << power) + ((shelf - SINGLE) % 4 + 1) * (1u << (power - 2));
 }
