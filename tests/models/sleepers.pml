@@ -39,11 +39,10 @@
  * broken: -DKILLS=1 -DPUTTERS=1 -DNO_LOOK_AT_LOCK no look at the lock after join
  * broken: -DKILLS=1 -DPUTTERS=1 -DNO_ANNOUNCEMENT the lock stays announced, not the bell
  * broken: -DKILLS=1 -DPUTTERS=1 -DNO_TAKERS_BELL a taker announces nothing
- * broken: -DKILLS=1 -DPUTTERS=1 -DNO_SECOND_WAKE clears the bit and wakes nobody
- * broken: -DKILLS=1 -DPUTTERS=1 -DNO_REWAKE who wakes does not look whether all are to be woken
+ * broken: -DKILLS=0 -DPUTTERS=1 -DPUTS=3 -DTAKES=2 -DNO_SECOND_WAKE clears the bit and wakes nobody
  * broken: -DKILLS=1 -DPUTTERS=1 -DITEMS=2 -DNO_MORE who takes one wakes nobody for the rest
  * broken: -DKILLS=0 -DPUTTERS=1 -DGIVES_UP -DNO_PASSING who gives up wakes nobody
- * broken: -DKILLS=1 -DPUTTERS=1 -DNO_RECLAIM nobody finds out that the lock is of a dead one
+ * broken: -DKILLS=1 -DPUTTERS=2 -DTAKERS=1 -DTAKES=2 -DNO_RECLAIM nobody asks who has the lock
  */
 #ifndef ITEMS
 #define ITEMS 1
