@@ -18,7 +18,8 @@
  *
  * PUTTERS put ITEMS at once, PUTS times; TAKERS take TAKES items each, and are gone. GIVES_UP: the
  * first taker is interrupted in its first sleep, leaves, and comes again. Property: when all are at
- * rest, nobody sleeps while there is an item, and nobody waits for a dead one's lock.
+ * rest, nobody sleeps while there is an item, and nobody waits for a lock. (One that is never taken
+ * from a dead one would not show: a taker's slices have no end then.)
  *
  * The first of the broken ones is the code as it is, with the hole that sleepers.h tells of: the
  * word is what it was after two stirs. One stands between its look and its sleep while two items
@@ -42,7 +43,6 @@
  * broken: -DKILLS=0 -DPUTTERS=1 -DPUTS=3 -DTAKES=2 -DNO_SECOND_WAKE clears the bit and wakes nobody
  * broken: -DKILLS=1 -DPUTTERS=1 -DITEMS=2 -DNO_MORE who takes one wakes nobody for the rest
  * broken: -DKILLS=0 -DPUTTERS=1 -DGIVES_UP -DNO_PASSING who gives up wakes nobody
- * broken: -DKILLS=1 -DPUTTERS=2 -DTAKERS=1 -DTAKES=2 -DNO_RECLAIM nobody asks who has the lock
  */
 #ifndef ITEMS
 #define ITEMS 1
@@ -84,11 +84,7 @@ byte items;
 #define HELD (OWNER(word[LOCK]) != 0)
 
 /* Whether the lock is that of one who is dead and gone. */
-#ifdef NO_RECLAIM
-#define LEFT_BY_DEAD false
-#else
 #define LEFT_BY_DEAD (HELD && done[OWNER(word[LOCK]) - 1])
-#endif
 
 /* mp__sleepers_wake(): `n` are wanted. */
 inline wake(n)
@@ -225,12 +221,10 @@ leave:
                     :: bed[me] != 0 && slice -> bed[me] = 0
                     fi
                 };
-#ifndef NO_REWAKE
                 if
                 :: !ANY -> futex_wake_all(W) /* rewake */
                 :: else
                 fi;
-#endif
                 if
                 :: slice ->
                     atomic {
