@@ -415,12 +415,53 @@ static void test_repairer(void **state)
     }
 }
 
+static int lend_and_stop(void *arg)
+{
+    void *block;
+    CHECK(mp_queue_loan(arg, 8, &block, 0) == 0);
+    mp__step_arm("queue.put.loan_announced", 1, SIGSTOP);
+    return mp_queue_publish(arg, block, LONG);
+}
+
+static int get_and_die(void *arg)
+{
+    char byte;
+    CHECK(mp_queue_get(arg, &byte, 1, LONG) == 1);
+    raise(SIGKILL);
+    return 1;
+}
+
+static int join_in_time(void *arg)
+{
+    return mp_queue_join(arg, 0.05) == MP_ETIMEDOUT ? 0 : 1;
+}
+
+/* Who publishes is stopped, with put_lock; join looks after one who is dead, and keeps its time. */
+static void test_join_beside_a_stopped_lender(void **state)
+{
+    (void)state;
+    mp_queue *one;
+    int status;
+    assert_int_equal(mp_queue_new(&one), 0);
+    assert_int_equal(mp_queue_put(one, "1", 1, 0), 0);
+    assert_int_equal(mp_queue_put(one, "2", 1, 0), 0);
+    pid_t lender = child_start(lend_and_stop, one);
+    assert_int_equal(waitpid(lender, &status, WUNTRACED), lender);
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(child_end(child_start(get_and_die, one)), -SIGKILL);
+    assert_int_equal(child_end(child_start(join_in_time, one)), 0);
+    assert_int_equal(mp_queue_lost(one), 1);
+    kill(lender, SIGCONT);
+    assert_int_equal(child_end(lender), 0);
+    mp_queue_free(one);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_consumer), TEST(test_heir),     TEST(test_second_death),
-        TEST(test_lender),   TEST(test_repairer),
+        TEST(test_lender),   TEST(test_repairer), TEST(test_join_beside_a_stopped_lender),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
