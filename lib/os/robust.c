@@ -55,7 +55,7 @@ bool mp__robust_bells_ring(void)
         struct utsname name;
         int major = 0, minor = 0;
         bool told = uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2;
-        known = told && (major > 6 || (major == 6 && minor >= 1)) ? 2 : 1;
+        known = told && (major > 6 || (major == 6 && minor >= 2)) ? 2 : 1;
         mp__store_relaxed(&answer, known);
     }
     return known == 2;

@@ -57,7 +57,7 @@ static inline void mp__robust_announce_bell(mp__thread *self, _Atomic uint32_t *
     mp__robust_announce(self, (mp__robust *)(void *)word); /* of which only the word exists */
 }
 
-/* Whether the kernel does so also while bits 30 and 31 of the word are set: from Linux 6.1 on. */
+/* Whether the kernel does so also while bits 30 and 31 of the word are set: from Linux 6.2 on. */
 bool mp__robust_bells_ring(void);
 
 /* An entry of the list points to a node's `next`; the lowest bit marks priority-inheriting mutexes

@@ -39,7 +39,7 @@
  * What remains: one who is stopped (SIGSTOP) when it is due leaves its thing to those who come
  * after; others sleep on. And the word comes back to what it was after being stirred twice: if one
  * stands between join() and its sleep while two things are put, and then one who is due is killed
- * before the first falls asleep, that sleeps until the next is put. Before Linux 6.1 the kernel
+ * before the first falls asleep, that sleeps until the next is put. Before Linux 6.2 the kernel
  * wakes only if the word is 0: there every sleep ends after MP__LOOK_AGAIN_NS.
  */
 typedef struct mp__sleepers {
