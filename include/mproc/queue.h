@@ -32,7 +32,11 @@ typedef struct mp_queue mp_queue;
 enum mp_on_death {
     MP_LOSE = 1,     /**< They are lost, and counted: mp_queue_lost(). */
     MP_REDELIVER = 2 /**< They come back, before all others. Then mp_queue_task_done() is owed for
-                          each message: until then the queue keeps it. */
+                          each message: until then the queue keeps it, and a get is #MP_ECLOSED
+                          only when no other process has one that might come back; so who gets
+                          until then does its tasks as it goes. A get may be #MP_ENOMEM, and a
+                          descriptor of mp_queue_fileno() tells of what comes back only when
+                          somebody gets, joins or asks mp_queue_lost(). */
 };
 
 /** Options of mp_queue_create(). */
@@ -69,7 +73,9 @@ MP_API int mp_queue_create(mp_queue **out, const mp_queue_options *options);
 /** mp_queue_create() with keywords: `mp_queue_new(&q, .maxsize = 8)`. */
 #define mp_queue_new(...) MP_I_NEW(mp_queue, __VA_ARGS__)
 
-/** Frees the queue and what is in it, for all processes: nobody may use it any more.
+/** Frees the queue and what is in it, for all processes: nobody may use it any more. That a message
+ *  has come out does not say that who put it has left mp_queue_put(): join its process first, or let
+ *  it tell you in another way.
  *  Thread-safe; not async-signal-safe.
  *  @param q a queue, or NULL */
 MP_API void mp_queue_free(mp_queue *q);
