@@ -74,9 +74,8 @@ MP_API int mp_queue_create(mp_queue **out, const mp_queue_options *options);
 #define mp_queue_new(...) MP_I_NEW(mp_queue, __VA_ARGS__)
 
 /** Frees the queue and what is in it, for all processes: nobody may use it any more. That a message
- *  has come out does not say that who put it has left mp_queue_put(): join its process first, or let
- *  it tell you in another way.
- *  Thread-safe; not async-signal-safe.
+ *  has come out does not say that who put it has left mp_queue_put(): join its process first, or
+ *  let it tell you in another way. Thread-safe; not async-signal-safe.
  *  @param q a queue, or NULL */
 MP_API void mp_queue_free(mp_queue *q);
 
