@@ -30,7 +30,7 @@ static int warm(void **state)
     if (words == NULL || mp_queue_new(&q) < 0)
         return -1;
     int fd = mp_queue_fileno(q);
-    mp_wait(&(mp_waitable){.kind = MP_WAIT_QUEUE, .object = q}, 1, 0.001);
+    mp_wait(&(mp_waitable){.kind = MP_WAIT_QUEUE, .object = q}, 1, 0.2);
     mp_queue_put(q, "m", 1, 0);
     mp_queue_get(q, &byte, 1, 0);
     mp_fileno_release(fd);
