@@ -37,8 +37,12 @@ RUN := O='$(abspath $(O))' SRC='$(CURDIR)' CC='$(CC)' tests/run.sh
 check: $(call chosen,$(TEST_BIN)) $(O)/tests/runner examples ## builds and runs all tests, or T=NAME
 	@$(RUN) $(call chosen,$(TEST_BIN) $(TEST_SH))
 
-check-unit: $(call chosen,$(filter $(O)/tests/unit/%,$(TEST_BIN))) $(O)/tests/runner
+check-unit: $(call chosen,$(filter-out $(SKIP:%=$(O)/tests/unit/test_%), \
+              $(filter $(O)/tests/unit/%,$(TEST_BIN)))) $(O)/tests/runner
 	@$(RUN) $(filter $(O)/tests/unit/%,$^)
+
+# These have many processes come, die and go, which takes valgrind minutes and shows it nothing new.
+SLOW_DEATHS := daemon barrier_death condition_death exit exitcode pool_signals pool_storm pool_worker
 
 # Each sanitizer has an object tree of its own.
 SANITIZE_asan  := address
@@ -52,10 +56,10 @@ check-asan check-ubsan check-san check-tsan: check-%:
 	UBSAN_OPTIONS=print_stacktrace=1:$$UBSAN_OPTIONS \
 	$(MAKE) --no-print-directory check O='$(O)/$*' CFLAGS="$(CFLAGS) $$flags"
 
-check-valgrind: ## the unit tests under valgrind, with leak check
+check-valgrind: ## the unit tests under valgrind, with leak check; the slowest only by T=NAME
 	@CC='$(CC)' tests/packages.sh libcmocka-dev valgrind libc6-dbg
 	+@WRAP=tests/valgrind.sh MP_TEST_SCALE=$${MP_TEST_SCALE:-8} LIMIT=$${LIMIT:-60} JOBS=$${JOBS:-4} \
-	    $(MAKE) --no-print-directory check-unit
+	    $(MAKE) --no-print-directory check-unit $(if $(T),,SKIP='$(SLOW_DEATHS)')
 
 check-install: lib $(O)/mproc.pc ## installs, builds and runs outside programs, uninstalls
 	@O='$(abspath $(O))' MAKE='$(MAKE)' CC='$(CC)' tests/install/run.sh
