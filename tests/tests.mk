@@ -41,8 +41,9 @@ check-unit: $(call chosen,$(filter-out $(SKIP:%=$(O)/tests/unit/test_%), \
               $(filter $(O)/tests/unit/%,$(TEST_BIN)))) $(O)/tests/runner
 	@$(RUN) $(filter $(O)/tests/unit/%,$^)
 
-# These have many processes come, die and go, which takes valgrind minutes and shows it nothing new.
-SLOW_DEATHS := daemon barrier_death condition_death exit exitcode pool_signals pool_storm pool_worker
+# These have many processes come, die and go, or watch how they sleep, which takes valgrind minutes
+# and shows it nothing new.
+SLOW_DEATHS := sleepers daemon barrier_death condition_death exit exitcode pool_signals pool_storm pool_worker
 
 # Each sanitizer has an object tree of its own.
 SANITIZE_asan  := address
