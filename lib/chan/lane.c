@@ -106,18 +106,26 @@ void mp__lane_leave(mp__lane *l)
 int mp__lane_lock(mp__lane *l, mp__deadline until)
 {
     mp__mutex *m = &l->ring.put_lock;
-    int rc = 0;
-    if (!mp__mutex_take_free(m, mp__thread_self()))
-        rc = until.ns == 0 ? mp__mutex_lock_briefly(m)
-                           : mp__mutex_acquire(m, mp__deadline_look_again(until), true);
-    if (rc == MP_EDEADLK) /* a signal handler above the holder */
-        return MP_EAGAIN;
-    if (rc == MP_OWNERDEAD) {
-        mp__ring_repair(&l->ring);
-        rc = 0;
+    mp__thread *self = mp__thread_self();
+    if (!mp__mutex_take_lightly(m, self)) {
+        int rc = until.ns == 0 ? mp__mutex_lock_briefly(m)
+                               : mp__mutex_acquire(m, mp__deadline_look_again(until), true);
+        if (rc == MP_EDEADLK) /* a signal handler above the holder */
+            return MP_EAGAIN;
+        if (rc == MP_OWNERDEAD)
+            mp__ring_repair(&l->ring);
+        else if (rc < 0)
+            return rc;
+        mp__mutex_hold_lightly(m, self);
     }
     mp__fence_after_change(); /* pairs with mp__lane_rearm() */
-    return rc;
+    return 0;
+}
+
+void mp__lane_unlock(mp__lane *l)
+{
+    mp__mutex *m = &l->ring.put_lock;
+    mp__mutex_freed(m, mp__mutex_free(m), mp__thread_self());
 }
 
 int mp__lane_ring(mp__lane *l, int fd)
@@ -224,7 +232,7 @@ int mp__lane_await_put(mp__lane *l, mp__deadline until)
     int rc = mp__lane_lock(l, until);
     if (rc < 0)
         return rc;
-    mp__mutex_unlock(&l->ring.put_lock);
+    mp__lane_unlock(l);
     return MP__LOOK_AGAIN;
 }
 

@@ -66,6 +66,7 @@ void mp__lane_retire(mp__lane *l);
 /* Takes put_lock; at most for 100 ms, at a try 1 ms. Returns 0, MP_ETIMEDOUT, MP_EAGAIN or
  * MP_EINTR. */
 int mp__lane_lock(mp__lane *l, mp__deadline until);
+void mp__lane_unlock(mp__lane *l);
 
 /* With put_lock: whether messages go into the ring; if not they go as packets. */
 static inline bool mp__lane_is_open(const mp__lane *l)

@@ -91,7 +91,7 @@ static int send_once(mp_connection *c, const outgoing *o, mp__deadline until)
         }
         bool owed = false;
         rc = send_locked(c, o, &owed);
-        mp__mutex_unlock(&lane->ring.put_lock);
+        mp__lane_unlock(lane);
         MP_STEP("packet.send.unlocked");
         /* Without room for a token the socket is readable as it is. */
         if (rc == 0 && owed && mp__lane_ring(lane, c->fd) == MP_EPIPE)
