@@ -18,7 +18,7 @@ check-steps-san:
 
 check-steps-here: $(call chosen,$(STEP_BIN)) $(O)/tests/runner $(O)/tests/steps/coverage
 	@rm -f $(STEP_COVERED)
-	@JOBS=$${JOBS:-5} $(RUN) $(call chosen,$(STEP_BIN)) # most of the time they wait for looks
+	@JOBS=$${JOBS:-5} LIMIT=$${LIMIT:-300} $(RUN) $(call chosen,$(STEP_BIN)) # most of the time they wait for looks
 	$(if $(T),,@$(O)/tests/steps/coverage $(STEP_COVERED))
 
 # All of the library, not only what is referred to.
