@@ -56,6 +56,7 @@
  */
 #include "chan/lane.h"
 
+#include "chan/ring_segment.h"
 #include "os/clock.h"
 #include "os/socket.h"
 #include "os/step.h"
@@ -146,14 +147,19 @@ int mp__lane_ring(mp__lane *l, int fd)
 int mp__lane_put(mp__lane *l, int fd, const void *data, size_t length, bool *owed)
 {
     *owed = mp__load_relaxed(&l->dozing) != 0;
-    mp__ring_batch batch = mp__ring_put_begin(&l->ring);
-    mp__ring_message m = {.kind = MP__RING_BYTES, .data = data, .length = length};
-    int rc = mp__ring_add(&l->ring, &batch, &m);
-    if (rc == 0 && !*owed)
-        rc = mp__lane_ring(l, fd);
+    uint64_t upto;
+    if (!mp__ring_add_one(&l->ring, data, length, &upto)) {
+        mp__ring_batch batch = mp__ring_put_begin(&l->ring);
+        mp__ring_message m = {.kind = MP__RING_BYTES, .data = data, .length = length};
+        int rc = mp__ring_add(&l->ring, &batch, &m);
+        if (rc < 0)
+            return rc;
+        upto = mp__ring_pack(batch.at);
+    }
+    int rc = *owed ? 0 : mp__lane_ring(l, fd);
     if (rc < 0)
         return rc;
-    mp__ring_publish(&l->ring, &batch);
+    mp__ring_publish_one(&l->ring, upto);
     MP_STEP("lane.put.published");
     return 0;
 }

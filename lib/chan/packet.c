@@ -362,7 +362,7 @@ static ssize_t receive_small(mp__lane *lane, mp__receipt *receipt)
 {
     mp__ring *r = &lane->ring;
     mp__ring_view v;
-    while (mp__ring_look(r, &v)) {
+    while (mp__ring_glance(r, &v) || mp__ring_look(r, &v)) {
         if (is_draining(lane)) /* after that look: see chan/lane.c */
             return MP__LOOK_AGAIN;
         int rc = v.message.kind == MP__RING_BYTES ? accept_view(&v, receipt) : MP__LOOK_AGAIN;

@@ -164,7 +164,7 @@ static void test_sender_dies(void **state)
     assert_int_equal(each_step("packet.send.sent", 10, sender_dies, &sizes[1]), 1);
     assert_int_equal(each_step("lane.bell.", 10, sender_dies, &sizes[0]), 2);
     assert_int_equal(each_step("lane.put.", 10, sender_dies, &sizes[0]), 1);
-    assert_true(each_step("ring.add.copied", 10, sender_dies, &sizes[0]) == 1);
+    assert_true(each_step("ring.add_one.copied", 10, sender_dies, &sizes[0]) == 1);
     for (int i = 1; i < 3; i++)
         assert_int_equal(each_step("lane.note.", 10, sender_dies, &sizes[i]), 3);
 }
