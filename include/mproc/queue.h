@@ -221,9 +221,10 @@ MP_API int64_t mp_queue_lost(mp_queue *q);
  * @param q a queue
  * @param length how many bytes the message will have; 0 included
  * @param[out] block where they go, aligned to 16; NULL on failure
- * @param timeout checked, and kept for later: memory is never waited for
- * @return 0; #MP_ENOMEM; #MP_EAGAIN: an internal lock was busy for 1 ms, at a thread's first call;
- *         #MP_EINVAL: no queue, block is NULL, timeout is NaN
+ * @param timeout seconds to wait for an internal lock, at a thread's first call, but at least 1 ms;
+ *        memory is never waited for
+ * @return 0; #MP_ENOMEM; #MP_EAGAIN: that lock was busy until the deadline; #MP_EINTR; #MP_EINVAL:
+ *         no queue, block is NULL, timeout is NaN
  */
 MP_API int mp_queue_loan(mp_queue *q, size_t length, void **block, double timeout);
 

@@ -115,13 +115,15 @@ void mp__books_lock(mp_queue *q)
         repair(q);
 }
 
-int mp__books_try_lock(mp_queue *q, mp__deadline until, bool interruptible)
+int mp__books_try_lock(mp_queue *q, mp__patience *p)
 {
     mp__mutex *m = &q->books.lock;
     if (__builtin_expect(mp__mutex_take_free(m, mp__thread_self()), 1))
         return 0;
+    bool patient = p != NULL && p->timeout > 0;
+    mp__deadline until = patient ? mp__patience_deadline(p) : MP__AT_ONCE;
     mp__deadline least = mp__deadline_in_ns(MP__NS_PER_MS);
-    int rc = mp__mutex_acquire(m, until.ns > least.ns ? until : least, interruptible);
+    int rc = mp__mutex_acquire(m, until.ns > least.ns ? until : least, patient);
     if (rc == MP_OWNERDEAD)
         repair(q);
     return rc == MP_ETIMEDOUT ? MP_EAGAIN : rc < 0 ? rc : 0;
@@ -464,7 +466,7 @@ bool mp__lease_recall(mp_queue *q, bool exactly)
     bool others = others_have_leases(q, &over);
     if (!over)
         return others;
-    if (mp__books_try_lock(q, MP__AT_ONCE, false) < 0)
+    if (mp__books_try_lock(q, NULL) < 0)
         return true;
     mp__books_settle(q);
     others = others_have_leases(q, &over);

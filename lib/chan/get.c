@@ -79,7 +79,7 @@ static inline mp__seat *seat_at(mp_queue *q)
     if (__builtin_expect(known->queue == q && known->serial == q->books.serial, 1))
         return known->seat;
     mp__seat *s;
-    mp__lease_sit(q, &s); /* without memory for one: the common one */
+    mp__lease_sit(q, NULL, &s); /* without memory for one: the common one */
     return s;
 }
 
@@ -153,8 +153,7 @@ static int is_wanted(void *place, size_t length)
 
 static int lease(mp_queue *q, mp__seat *s, mp__hold *h, mp__place *to, mp__patience *p)
 {
-    mp__deadline until = p->timeout > 0 ? mp__patience_deadline(p) : MP__AT_ONCE;
-    int rc = mp__books_try_lock(q, until, p->timeout > 0);
+    int rc = mp__books_try_lock(q, p);
     if (rc < 0)
         return rc;
     rc = mp__lease_get(q, s, h, is_wanted, to);
@@ -166,7 +165,7 @@ static int try_get_leased(mp_queue *q, mp__place *to, mp__patience *p)
 {
     mp__seat *s = seat_at(q);
     mp__hold *h = to->block;
-    int rc = s == &q->books.common ? mp__lease_sit(q, &s) : 0;
+    int rc = s == &q->books.common ? mp__lease_sit(q, p, &s) : 0;
     if (rc == 0 && h == NULL && (h = mp__hold_new(s)) == NULL)
         rc = mp_shared_error();
     if (rc < 0)

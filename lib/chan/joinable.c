@@ -24,8 +24,7 @@ int mp_queue_task_done(mp_queue *q)
 /* A look at the books. Returns whether all is done, or a code; *dying: somebody may be just now. */
 static int is_finished(mp_queue *q, mp__patience *p, uint32_t zeros, bool *dying)
 {
-    mp__deadline until = p->timeout > 0 ? mp__patience_deadline(p) : MP__AT_ONCE;
-    int rc = mp__books_try_lock(q, until, p->timeout > 0);
+    int rc = mp__books_try_lock(q, p);
     if (rc < 0)
         return rc;
     if (mp__books_unfinished(q) > 0)

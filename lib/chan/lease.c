@@ -173,13 +173,13 @@ static mp__seat *take_seat(mp_queue *q, const mp__life *me)
     return s;
 }
 
-int mp__lease_sit(mp_queue *q, mp__seat **out)
+int mp__lease_sit(mp_queue *q, mp__patience *p, mp__seat **out)
 {
     *out = &q->books.common;
     mp__life *me = mp__lease_myself();
     if (me == NULL)
         return MP_ENOMEM;
-    int rc = mp__books_try_lock(q, MP__AT_ONCE, false);
+    int rc = mp__books_try_lock(q, p);
     if (rc < 0)
         return rc;
     mp__seat *s = take_seat(q, me);

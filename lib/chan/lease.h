@@ -10,6 +10,7 @@
 #include "sync/waitword.h"
 
 struct mp_queue;
+struct mp__patience; /* chan/queue.h */
 
 /* What a block is to who holds it; beside its address in a hold's word, for blocks lie at multiples
  * of 16. */
@@ -126,9 +127,9 @@ static inline mp__thread_seat *mp__thread_seat_of(const struct mp_queue *q)
     return &mp__thread_this.seats[(p >> 7 ^ p >> 12) % MP__THREAD_SEATS];
 }
 
-/* Finds a seat for the calling thread. Returns 0, MP_ENOMEM or MP_EAGAIN; *out is then the common
- * one. */
-int mp__lease_sit(struct mp_queue *q, mp__seat **out);
+/* Finds a seat for the calling thread; waits for the lock as mp__books_try_lock() does. Returns 0,
+ * MP_ENOMEM, MP_EAGAIN or MP_EINTR; *out is then the common one. */
+int mp__lease_sit(struct mp_queue *q, struct mp__patience *p, mp__seat **out);
 
 /* A hold in the calling thread's seat; NULL: no memory. It is taken by writing its word. */
 mp__hold *mp__hold_new(mp__seat *s);
@@ -186,10 +187,10 @@ mp__hold *mp__hold_find(struct mp_queue *q, const mp__ring_block *block, uint32_
 
 /* ---- With the lock. */
 
-/* Takes the lock, and completes what the last holder has left; the second not beyond a deadline
- * (and then 1 ms). The second returns 0, MP_EAGAIN or MP_EINTR. */
+/* Takes the lock, and completes what the last holder has left; the second not beyond the call's
+ * deadline, but at least 1 ms, and no longer for NULL. It returns 0, MP_EAGAIN or MP_EINTR. */
 void mp__books_lock(struct mp_queue *q);
-int mp__books_try_lock(struct mp_queue *q, mp__deadline until, bool interruptible);
+int mp__books_try_lock(struct mp_queue *q, struct mp__patience *p);
 /* Gives it up, and wakes whom what has happened concerns. */
 void mp__books_unlock(struct mp_queue *q);
 

@@ -21,11 +21,11 @@ static mp__ring_block *block_of(const void *data)
 }
 
 /* A free hold of the calling thread. Returns 0 or a code. */
-static int new_hold(mp_queue *q, mp__hold **out)
+static int new_hold(mp_queue *q, mp__patience *p, mp__hold **out)
 {
     const mp__thread_seat *known = mp__thread_seat_of(q);
     mp__seat *s = known->seat;
-    int rc = known->queue == q && known->serial == q->books.serial ? 0 : mp__lease_sit(q, &s);
+    int rc = known->queue == q && known->serial == q->books.serial ? 0 : mp__lease_sit(q, p, &s);
     if (rc < 0)
         return rc;
     *out = mp__hold_new(s);
@@ -53,11 +53,14 @@ int mp_queue_loan(mp_queue *q, size_t length, void **block, double timeout)
     if (block == NULL)
         return MP_EINVAL;
     *block = NULL;
-    if (!mp__queue_is(q) || timeout != timeout)
+    if (!mp__queue_is(q))
         return MP_EINVAL;
+    mp__patience p;
     mp__hold *h;
     mp__ring_block *b;
-    int rc = new_hold(q, &h);
+    int rc = mp__patience_begin(&p, timeout);
+    if (rc == 0)
+        rc = new_hold(q, &p, &h);
     if (rc == 0)
         rc = new_block(h, length, MP__HOLD_LOAN, &b);
     if (rc == 0)
@@ -107,7 +110,7 @@ static int take_copy(mp_queue *q, mp__hold *h, mp__place *to, mp__patience *p)
     if (rc < 0)
         return rc;
     mp__hold *other; /* it may be another message by now, in a block */
-    rc = new_hold(q, &other);
+    rc = new_hold(q, p, &other);
     *to = (mp__place){b->data, 0, b->length, 0, other, false};
     if (rc == 0)
         rc = mp__queue_get_in_time(q, to, p);
@@ -132,7 +135,7 @@ int mp_queue_take(mp_queue *q, const void **message, size_t *length, double time
     int rc = mp__queue_is(q) ? mp__patience_begin(&p, timeout) : MP_EINVAL;
     if (rc < 0)
         return rc;
-    rc = new_hold(q, &h);
+    rc = new_hold(q, &p, &h);
     if (rc < 0)
         return rc;
     mp__place to = {NULL, 1, 0, 0, h, false}; /* none but one in a block: it tells the length */

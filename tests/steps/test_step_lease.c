@@ -3,7 +3,7 @@
  * finding a seat, loans. Whoever dies where, join ends, the counts are exact, and no block is freed
  * twice. */
 #include "support/shared.h"
-#include "support/steps.h"
+#include "support/still.h"
 
 #include <mproc/error.h>
 #include <mproc/queue.h>
@@ -456,12 +456,49 @@ static void test_join_beside_a_stopped_lender(void **state)
     mp_queue_free(one);
 }
 
+static int count_lost(void *arg)
+{
+    (void)arg;
+    return mp_queue_lost(q) == 0 ? 0 : 1;
+}
+
+static int get_first(void *arg)
+{
+    (void)arg;
+    signal_word(&board->started);
+    return work_once(LONG);
+}
+
+/* The holder of the books is stopped; a first get, or loan, is as patient as it was told. */
+static void test_first_call_beside_a_stopped_holder(void **state)
+{
+    (void)state;
+    static const shape redelivers = {MP_REDELIVER, 16, false, false};
+    pid_t holder;
+    begin(&redelivers);
+    assert_int_equal(put_one(1), 0);
+    assert_int_equal(stop_at("lease.unlock.looked", 1, count_lost, NULL, &holder), STEP_REACHED);
+    pid_t getter = child_start(get_first, NULL);
+    assert_true(await(&board->started, 1));
+    until_still(getter);
+    nap(0.01); /* more than a try would wait */
+    assert_int_equal(step_go_on(holder), 0);
+    assert_int_equal(child_end(getter), 0);
+    mp_queue_free(q);
+    q = NULL;
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_consumer), TEST(test_heir),     TEST(test_second_death),
-        TEST(test_lender),   TEST(test_repairer), TEST(test_join_beside_a_stopped_lender),
+        TEST(test_consumer),
+        TEST(test_heir),
+        TEST(test_second_death),
+        TEST(test_lender),
+        TEST(test_repairer),
+        TEST(test_join_beside_a_stopped_lender),
+        TEST(test_first_call_beside_a_stopped_holder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
