@@ -40,7 +40,10 @@ struct mp__work {
     mp__waitword done;
     mp__doorbells bells;     /* rung when it is done */
     _Atomic uint64_t lowest; /* the lowest failed item << 8 | mp__work_cause; all ones: none */
-    _Atomic(mp__failure *) failures; /* pushed by workers and supervisor */
+    _Atomic(mp__failure *) failures;         /* pushed by workers and supervisor */
+    _Atomic(struct mp__returned *) returned; /* pushed by workers: results of their own length */
+    _Atomic uint32_t canceled;               /* nobody wants what is still running */
+    _Atomic uint32_t killed;                 /* ... and the supervisor shall kill who runs it */
     _Atomic(mp__work *) following;
     _Atomic uint64_t *failed; /* one bit per item; NULL for a single item */
 };
