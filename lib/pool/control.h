@@ -56,6 +56,7 @@ typedef struct mp__slot {
     _Atomic(mp__work *) work; /* what the claim is on; meanwhile nobody frees it */
     _Atomic uint64_t item;    /* index << 1 | whether it is running: all before it are done */
     _Atomic int64_t deadline; /* when its time is up; 0: never. Written before `item` */
+    _Atomic int64_t soft;     /* the same for its soft limit; see pool/limit.h */
     _Atomic uint32_t state;
     _Atomic uint32_t attempts; /* how often the item has taken its worker with it */
     _Atomic int pid;

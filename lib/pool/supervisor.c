@@ -24,6 +24,7 @@
 #include "os/stdio.h"
 #include "os/thread.h"
 #include "pool/claim.h"
+#include "pool/limit.h"
 
 #include <mproc/error.h>
 #include <mproc/process.h>
@@ -33,8 +34,6 @@
 #define START_DEATHS_MOST 3                     /* in a row, before a worker was ever ready */
 #define RETRY_NS          (100 * MP__NS_PER_MS) /* between attempts to fork */
 #define STARVED_NS        (5 * MP__NS_PER_S)    /* without any worker, before the pool fails */
-#define TICK_LEAST        MP__NS_PER_MS
-#define TICK_MOST         (50 * MP__NS_PER_MS)
 
 /* A slot's process. */
 typedef struct place {
@@ -43,6 +42,7 @@ typedef struct place {
     bool ready;      /* has been seen to take work */
     bool killed;     /* by us */
     int64_t expired; /* the deadline for which; -1: for none */
+    int64_t warned;  /* the soft deadline that it was told of last */
 } place;
 
 typedef struct supervisor {
@@ -53,9 +53,10 @@ typedef struct supervisor {
     struct pollfd *polls; /* the bell, then one for each slot */
     unsigned forked;
     unsigned start_deaths;
-    int64_t retry;   /* when to try again to fork; 0: nothing to try */
-    int64_t starved; /* since when there has been no worker at all; 0: there is one */
-    bool timing;     /* items with a time limit may be running */
+    int64_t retry;      /* when to try again to fork; 0: nothing to try */
+    int64_t starved;    /* since when there has been no worker at all; 0: there is one */
+    bool timing;        /* items with a time limit may be running */
+    int64_t next_limit; /* then: when one of those may pass */
 } supervisor;
 
 static void fail_pool(supervisor *sv, const char *text)
@@ -163,6 +164,7 @@ static int fork_worker(supervisor *sv, uint32_t slot)
         return rc;
     pid_t supervisor_pid = mp__process_id();
     p->ready = p->killed = false;
+    p->warned = 0;
     mp__store_relaxed(&s->state, MP__SLOT_STARTING);
     rc = mp__child_fork(&p->child);
     if (rc == 0) {
@@ -240,22 +242,24 @@ static uint32_t fill_up(supervisor *sv, uint32_t alive)
     return alive;
 }
 
-/* Kills workers whose item has outlived its time. */
+/* Signals workers whose item has outlived its soft limit, kills those past the hard one. */
 static void enforce_limits(supervisor *sv)
 {
-    int64_t now = mp__now();
+    mp__limit_round round = mp__limit_begin(mp__load_relaxed(&sv->control->limit));
     for (uint32_t i = 0; i < sv->control->slots; i++) {
         place *p = &sv->places[i];
-        mp__slot *s = &sv->control->slot[i];
-        uint64_t item = mp__load_acquire(&s->item);
-        int64_t deadline = mp__load_acquire(&s->deadline);
-        if (p->child.pid == 0 || p->killed || !(item & 1) || deadline == 0 || now < deadline ||
-            mp__load_acquire(&s->item) != item)
+        int64_t deadline;
+        if (p->child.pid == 0 || p->killed)
             continue;
-        p->killed = true;
-        p->expired = deadline;
-        mp__child_signal(&p->child, SIGKILL);
+        enum mp__limit_verdict verdict =
+            mp__limit_look(&round, &sv->control->slot[i], &deadline, &p->warned);
+        if (verdict == MP__LIMIT_HARD) {
+            p->killed = true;
+            p->expired = deadline;
+            mp__child_signal(&p->child, SIGKILL);
+        }
     }
+    sv->next_limit = round.next;
 }
 
 static mp__deadline next_look(const supervisor *sv)
@@ -263,11 +267,8 @@ static mp__deadline next_look(const supervisor *sv)
     mp__deadline next = MP__NEVER;
     if (sv->retry != 0)
         next.ns = sv->retry;
-    if (sv->timing) {
-        int64_t tick = mp__load_relaxed(&sv->control->limit) / 8;
-        tick = tick < TICK_LEAST ? TICK_LEAST : tick > TICK_MOST ? TICK_MOST : tick;
-        next = mp__deadline_min(next, mp__deadline_in_ns(tick));
-    }
+    if (sv->timing)
+        next = mp__deadline_min(next, (mp__deadline){sv->next_limit});
     return next;
 }
 
