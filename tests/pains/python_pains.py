@@ -17,6 +17,7 @@ import time
 from multiprocessing import shared_memory
 
 sys.dont_write_bytecode = True
+import python_pains_pool  # pylint: disable=wrong-import-position
 import python_pains_queue  # pylint: disable=wrong-import-position
 from python_help import forked, in_new_python, kill, until_asleep, within
 
@@ -294,8 +295,8 @@ def f4():
     return f"a child releases its parent's lock: {'refused' if errors.value else 'done'}"
 
 
-PAINS = {name.upper(): f for name, f in {**vars(python_pains_queue), **globals()}.items()
-         if name[0] in "acefg" and name[1:].isdigit()}
+ALL = {**vars(python_pains_queue), **vars(python_pains_pool), **globals()}
+PAINS = {name.upper(): f for name, f in ALL.items() if name[0] in "abcdefg" and name[1:].isdigit()}
 
 
 def play(name):
