@@ -6,49 +6,80 @@
 #include "pool/work.h"
 
 /*
- * work->next holds the first index that nobody has claimed (40 bits) and, in its low 16 bits, the
- * slot number + 1 of who claimed last. slot->claim holds a range: its start (40 bits), a serial
- * number (6), its length (16) and a state (2):
+ * Lanes. The units of a work are dealt out over its lanes when it is made: lane i is that of slot
+ * i. A lane is one word: what is left in it is start .. end; the mark is the slot number + 1 of who
+ * has cut its end last. Only the worker in its slot takes from the start; everybody else cuts from
+ * the end, when his own lane is empty. Both is a compare-and-swap of the word, which says all there
+ * is to say of the lane; start only rises and end only falls, so no value comes back.
  *
- * | state  | means                                                       | becomes                  |
- * | NONE   | the slot has nothing                                        | WANTED                   |
- * | WANTED | the worker is about to take the range, or just has taken it | HELD, NONE, WANTED       |
- * | HELD   | the range is the slot's, until it has settled every item    | NONE, HELD (of the rest) |
+ * slot->claim says what of slot->work is the slot's: a lane (13 bits), from which unit on (24), how
+ * many (13), a serial number (12) and a state (2):
  *
- * A worker takes a range in three steps: it writes the range as WANTED; moves work->next past it by
- * a compare-and-swap that leaves its number; makes its claim HELD. Before anybody moves work->next
- * on, it makes the claim of the one who moved it last HELD on his behalf. So when a worker has died
- * with a WANTED claim, the range is its own if and only if work->next still ends there and carries
- * its number: mp__claim_resolve().
+ * | state  | means                                                          | becomes              |
+ * | NONE   | the slot has nothing                                           | OWN, WANTED          |
+ * | OWN    | the worker takes, or has taken, these from its lane's start    | any                  |
+ * | WANTED | the worker cuts these off, or just has cut them off, that lane | HELD, NONE, WANTED   |
+ * | HELD   | they are the slot's, until it has settled every item           | any                  |
  *
- * A work is done when all is claimed and no slot has a claim on it. Who drops its claim looks at
- * all others afterwards, sequentially consistent; so the last one finds them all dropped.
+ * So when a worker has died:
+ * - OWN: they are its if and only if the lane's start is beyond the first of them.
+ * - WANTED: they are its if the lane carries its mark and ends where they begin. Before anybody
+ *   else cuts the lane he makes the claim of the one whose mark it carries HELD on his behalf. So
+ *   if the lane does not look like that, and the claim still is WANTED, nothing was cut.
+ * A mark may be an old one: then the lane ends higher than what its slot wants now.
+ *
+ * What of a claim is settled is in slot->item; it is written while the claim is NONE.
+ *
+ * A work of one unit is done when who took it has run it. One of several is done when all lanes are
+ * empty and no slot has a claim on it. Who has nothing to take from it any more drops its claim and
+ * then looks at all lanes and all others' claims, sequentially consistent: the last one finds them
+ * all dropped.
  */
-enum mp__claim_state { MP__CLAIM_NONE, MP__CLAIM_WANTED, MP__CLAIM_HELD };
+enum mp__claim_state { MP__CLAIM_NONE, MP__CLAIM_OWN, MP__CLAIM_WANTED, MP__CLAIM_HELD };
 
+#define MP__UNITS_MOST     ((UINT64_C(1) << 24) - 1)
+#define MP__LANE_MARK_BITS 13
+
+static inline uint64_t mp__lane_pack(uint64_t start, uint64_t end, uint64_t mark)
+{
+    return start << (24 + MP__LANE_MARK_BITS) | end << MP__LANE_MARK_BITS | mark;
+}
+
+/* Items. */
 typedef struct mp__range {
     uint64_t start, end;
 } mp__range;
 
-/* In a worker: finds work and claims a range of it. Returns false if there is none. */
-bool mp__claim_take(mp__pool_control *c, uint32_t slot, mp__range *range);
+/* How many units of a work its worker takes at a time, if the job leaves the choice. */
+typedef struct mp__pace {
+    uint64_t order; /* of the work; another one begins with 1 */
+    uint64_t units;
+} mp__pace;
 
-/* The range of a slot's HELD claim; false if it has none. */
+/* In a worker whose last claim is settled: claims a range of the work that it was at, else of the
+ * next. False: there is nothing. */
+bool mp__claim_take(mp__pool_control *c, uint32_t slot, mp__pace *pace, mp__range *range);
+
+/* In a worker that has a claim: whether there may be more work than that. */
+bool mp__claim_leaves_more(const mp__slot *s);
+
+/* What is left of a slot's HELD claim; false if it has none. */
 bool mp__claim_get(const mp__slot *s, mp__range *range);
 
-/* In a worker, or in the supervisor for a slot without process: the slot's claim is now this range
- * of the same work; an empty one: it has none, and the work is finished if that was the last. */
+/* In a worker, or in the supervisor for a slot without process: of the slot's claim this end is
+ * left; if it is empty the slot has none, and the work is done if that was the last. */
 void mp__claim_set(mp__pool_control *c, mp__slot *s, mp__range range);
 
 /* In a worker that has no claim: it does not look at a work any more. */
 void mp__claim_forget(mp__slot *s);
 
-/* In the supervisor, for a slot whose worker is dead: what has become of a WANTED claim. */
+/* In the supervisor, for a slot whose worker is dead: what has become of an OWN or WANTED claim. */
 void mp__claim_resolve(mp__pool_control *c, uint32_t slot);
 
-/* Nobody claims any more of it. Returns the first index that nobody had claimed. With `untouched`
- * only if none was, else work->count. */
-uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched);
+/* Nobody claims any more of it: what nobody has claimed fails with that code. With `untouched` only
+ * if nothing was claimed. Returns how many items that were. */
+uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched, int code,
+                        const char *text);
 
 /* Marks a work done if it is, and wakes who waits for it. */
 void mp__claim_finish(mp__pool_control *c, mp__work *w);

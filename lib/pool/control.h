@@ -74,14 +74,17 @@ typedef struct mp__failure {
 
 typedef struct mp__pool_control {
     uint32_t slots;
+    uint32_t lookers;      /* so many workers without work may look instead of sleeping */
+    _Atomic uint32_t used; /* no slot from here on ever had a worker */
     _Atomic uint32_t phase;
     _Atomic int start_code;         /* why the supervisor could not start, or 0 */
     _Atomic int supervisor_pid;     /* set before it runs */
     mp__robust supervisor;          /* held by the supervisor as long as it lives */
     _Atomic int64_t limit;          /* the shortest time limit ever asked for, in ns; 0: none */
     _Atomic(mp__failure *) failure; /* why the pool failed */
-    _Alignas(MP__CACHE_LINE) mp__waitword idle;         /* workers without work sleep here */
-    mp__waitword changed;                               /* the program's threads: phase, start */
+    mp__waitword changed;           /* the program's threads: phase, start */
+    _Alignas(MP__CACHE_LINE) mp__waitword idle;         /* pool/idle.h */
+    _Atomic uint64_t looking[MP__WORKERS_MOST / 64];    /* pool/idle.h */
     _Alignas(MP__CACHE_LINE) _Atomic(mp__work *) first; /* pool/work.h */
     mp__slot slot[]; /* one more than `slots`: the last serves the supervisor's own looks */
 } mp__pool_control;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+_Thread_local bool mp__failure_told;
+
 static _Thread_local struct {
     bool running, failed;
     int code;
@@ -20,7 +22,7 @@ static _Thread_local struct {
 void mp__failure_begin(void)
 {
     task.running = true;
-    task.failed = false;
+    task.failed = mp__failure_told = false;
     task.code = 0;
     task.text[0] = '\0';
 }
@@ -46,7 +48,7 @@ int mp_task_fail(int code, const char *format, ...)
         code = -1;
     if (!task.running)
         return code;
-    task.failed = true;
+    task.failed = mp__failure_told = true;
     task.code = code;
     task.text[0] = '\0';
     if (format != NULL) {

@@ -5,6 +5,9 @@
 
 #include "pool/control.h"
 
+/* Whether the task that runs in this thread has said that it fails. */
+extern _Thread_local bool mp__failure_told;
+
 /* In a worker, around a task or initializer. end() returns whether it has failed, and with what. */
 void mp__failure_begin(void);
 bool mp__failure_end(int *code);

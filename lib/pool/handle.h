@@ -47,9 +47,6 @@ int mp__handle_check(const mp_pool *pool);
 bool mp__handle_settle(mp_pool *pool);
 bool mp__handle_is_lost(const mp_pool *pool);
 
-/* Fails all items that were not claimed from `start` on. With the guard held. */
-void mp__handle_fail_from(mp__work *w, uint64_t start, int code, const char *text);
-
 /* The work is not needed any more; it is freed when nobody can be using it. With the guard held. */
 void mp__handle_retire(mp_pool *pool, mp__work *w);
 /* Frees some of those. With the guard held. */

@@ -117,7 +117,9 @@ static int make_control(mp_pool *pool, uint32_t slots)
         mp_shared_calloc(1, sizeof(mp__pool_control) + (slots + (size_t)1) * sizeof(mp__slot));
     if (pool->control == NULL)
         return mp_shared_error();
+    int cpus = mp_cpu_count();
     pool->control->slots = slots;
+    pool->control->lookers = cpus > 3 ? (uint32_t)cpus / 2 : 1;
     mp_job none = {.size = sizeof none};
     mp__work_order order = {.job = &none, .workers = slots};
     int rc = mp__work_create(&pool->last, &order);

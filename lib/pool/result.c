@@ -8,6 +8,7 @@
 #include "os/interrupt.h"
 #include "os/poller.h"
 #include "pool/failure.h"
+#include "pool/idle.h"
 #include "proc/registry.h"
 #include "sync/fileno.h"
 
@@ -135,8 +136,7 @@ int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job)
         free(r);
         return rc;
     }
-    uint64_t most = job->count < order.workers ? job->count : order.workers;
-    mp__waitword_wake(&pool->control->idle, (int)most);
+    mp__idle_wake(pool->control, r->work->units);
     if (order.limit != 0 && job->count > 0)
         announce_limit(pool, order.limit);
     *out = r;
@@ -338,12 +338,8 @@ static bool stop(mp_result *r, bool untouched)
 {
     mp__work *w = r->work;
     mp__guard_lock(&r->pool->guard);
-    uint64_t start = mp__claim_stop(r->pool->control, w, untouched);
-    bool any = start < w->count;
-    if (any) {
-        mp__handle_fail_from(w, start, MP_ECANCELED, "canceled before it ran");
-        mp__claim_finish(r->pool->control, w);
-    }
+    bool any =
+        mp__claim_stop(r->pool->control, w, untouched, MP_ECANCELED, "canceled before it ran") > 0;
     mp__guard_unlock(&r->pool->guard);
     return any;
 }

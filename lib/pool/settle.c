@@ -66,16 +66,6 @@ bool mp__handle_is_lost(const mp_pool *pool)
     return mp__life_word_is_over(&pool->control->supervisor);
 }
 
-void mp__handle_fail_from(mp__work *w, uint64_t start, int code, const char *text)
-{
-    for (uint64_t i = start; i < w->count; i++) {
-        uint64_t lowest;
-        bool tell =
-            w->all_failures || (i == start && (mp__work_code(w, &lowest) == 0 || i < lowest));
-        mp__work_fail(w, i, code, tell ? mp__failure_create(code, 0, text) : NULL);
-    }
-}
-
 /* What no worker will settle any more. */
 static void settle_work(mp_pool *pool, mp__work *w, int code, const char *text)
 {
@@ -92,7 +82,7 @@ static void settle_work(mp_pool *pool, mp__work *w, int code, const char *text)
             mp__work_fail(w, item, code, f);
         }
     }
-    mp__handle_fail_from(w, mp__claim_stop(c, w, false), code, text);
+    mp__claim_stop(c, w, false, code, text);
     mp__claim_finish_now(w);
 }
 

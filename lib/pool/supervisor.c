@@ -24,6 +24,7 @@
 #include "os/stdio.h"
 #include "os/thread.h"
 #include "pool/claim.h"
+#include "pool/idle.h"
 #include "pool/limit.h"
 
 #include <mproc/error.h>
@@ -118,6 +119,7 @@ static void settle(supervisor *sv, uint32_t slot, int exitcode)
     }
     if (!mp__claim_get(s, &range))
         mp__claim_forget(s);
+    mp__idle_bury(sv->control, slot);
 }
 
 static void judge_start(supervisor *sv, enum mp__slot_state state)
@@ -166,6 +168,8 @@ static int fork_worker(supervisor *sv, uint32_t slot)
     p->ready = p->killed = false;
     p->warned = 0;
     mp__store_relaxed(&s->state, MP__SLOT_STARTING);
+    if (slot >= mp__load_relaxed(&sv->control->used))
+        mp__store_seq(&sv->control->used, slot + 1); /* before it has a worker */
     rc = mp__child_fork(&p->child);
     if (rc == 0) {
         mp__lifeline_arm(&p->line, supervisor_pid);

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "pool/work.h"
-
-#include "shm/arena.h"
+#include "pool/claim.h"
+#include "shm/shared_block.h"
 
 #include <mproc/error.h>
 #include <mproc/shared.h>
 #include <stdio.h>
 #include <string.h>
 
-#define ITEMS_MOST  (UINT64_C(1) << 40) /* what pool/claim.h can count */
+#define ITEMS_MOST  (UINT64_C(1) << 40)
 #define NONE_FAILED UINT64_MAX
-#define DATA_ALIGN  ((size_t)MP__CACHE_LINE)
-#define CLAIMS_EACH 4 /* a chosen chunk is this fraction of a worker's share of what is left */
+#define DATA_ALIGN  ((size_t)16)
 
 static const int causes[] = {0, MP_ETASK, MP_ECRASHED, MP_ETASKTIMEOUT, MP_ECANCELED};
 
@@ -25,41 +23,68 @@ static uint64_t cause_of(int code)
 
 /* Where the parts of a work's one block are. */
 typedef struct plan {
-    size_t failed, in, out, end;
+    size_t lanes, failed, in, out, end;
     size_t in_bytes, out_bytes;
+    uint64_t unit, units, lane_count;
     bool copy_in, stage_out;
 } plan;
 
 static bool add_part(size_t *at, size_t *end, size_t bytes)
 {
-    *at = mp__align_up(*end, DATA_ALIGN);
+    *at = mp__align_up(*end, bytes > MP__CACHE_LINE ? MP__CACHE_LINE : DATA_ALIGN);
     return !__builtin_add_overflow(*at, bytes, end) && *end <= SIZE_MAX / 2;
 }
 
-static int make_plan(plan *p, const mp_job *job)
+/* Which items are claimed together, and how many lanes they lie in. */
+static void plan_units(plan *p, const mp_job *job, uint32_t workers)
+{
+    uint64_t least = (job->count + MP__UNITS_MOST - 1) / MP__UNITS_MOST;
+    p->unit = job->chunksize > least ? job->chunksize : least;
+    if (p->unit == 0)
+        p->unit = 1;
+    p->units = job->count / p->unit + (job->count % p->unit != 0);
+    p->lane_count = p->units < workers ? p->units : workers;
+}
+
+static int make_plan(plan *p, const mp_job *job, uint32_t workers)
 {
     if (job->count > ITEMS_MOST || !mp__multiply(job->in_size, job->count, &p->in_bytes) ||
         !mp__multiply(job->out_size, job->count, &p->out_bytes))
         return MP_EINVAL;
+    plan_units(p, job, workers);
     p->copy_in = p->in_bytes > 0 && !mp__arena_contains(job->in, p->in_bytes);
     p->stage_out = p->out_bytes > 0 && !mp__arena_contains(job->out, p->out_bytes);
+    size_t lane_bytes = p->lane_count > 1 ? p->lane_count * MP__CACHE_LINE : 0;
     size_t failed_bytes = job->count > 1 ? (job->count + 63) / 64 * 8 : 0;
     p->end = sizeof(mp__work);
-    if (!add_part(&p->failed, &p->end, failed_bytes) ||
+    if (!add_part(&p->lanes, &p->end, lane_bytes) || !add_part(&p->failed, &p->end, failed_bytes) ||
         !add_part(&p->in, &p->end, p->copy_in ? p->in_bytes : 0) ||
         !add_part(&p->out, &p->end, p->stage_out ? p->out_bytes : 0))
         return MP_EINVAL;
     return 0;
 }
 
+/* Each lane gets its share of the units. */
+static void fill_lanes(mp__work *w, const plan *p, char *block)
+{
+    w->unit = p->unit;
+    w->units = (uint32_t)p->units;
+    w->lanes = (uint32_t)p->lane_count;
+    w->lane = w->lanes > 1 ? (_Atomic uint64_t *)(void *)(block + p->lanes) : &w->only;
+    for (uint64_t i = 0; i < w->lanes; i++) {
+        uint64_t start = p->units * i / w->lanes, end = p->units * (i + 1) / w->lanes;
+        mp__store_relaxed(&w->lane[i * MP__LANE_STRIDE], mp__lane_pack(start, end, 0));
+    }
+}
+
 int mp__work_create(mp__work **out, const mp__work_order *order)
 {
     const mp_job *job = order->job;
     plan p;
-    int rc = make_plan(&p, job);
+    int rc = make_plan(&p, job, order->workers);
     if (rc < 0)
         return rc;
-    char *block = mp_shared_alloc(p.end);
+    char *block = mp__block_alloc(p.end, MP__CACHE_LINE, __builtin_return_address(0));
     if (block == NULL)
         return mp_shared_error();
     memset(block, 0, p.in); /* the structure and the bits */
@@ -71,11 +96,11 @@ int mp__work_create(mp__work **out, const mp__work_order *order)
     w->in_size = job->in_size;
     w->out_size = job->out_size;
     w->count = job->count;
-    w->chunk = job->chunksize > UINT16_MAX ? UINT16_MAX : (uint32_t)job->chunksize;
+    w->fixed = job->chunksize != 0;
     w->retries = order->retries;
     w->limit = order->limit;
-    w->divisor = (uint64_t)order->workers * CLAIMS_EACH;
     w->all_failures = job->errors != NULL;
+    fill_lanes(w, &p, block);
     mp__store_relaxed(&w->lowest, NONE_FAILED);
     if (job->count > 1)
         w->failed = (_Atomic uint64_t *)(void *)(block + p.failed);
@@ -122,6 +147,16 @@ void mp__work_fail(mp__work *w, uint64_t index, int code, mp__failure *failure)
     failure->next = mp__load_relaxed(&w->failures);
     while (!mp__cas_release(&w->failures, &failure->next, failure)) /* pairs with its readers */
         continue;
+}
+
+void mp__work_fail_range(mp__work *w, uint64_t start, uint64_t end, int code, const char *text)
+{
+    for (uint64_t i = start; i < end; i++) {
+        uint64_t lowest;
+        bool tell =
+            w->all_failures || (i == start && (mp__work_code(w, &lowest) == 0 || i < lowest));
+        mp__work_fail(w, i, code, tell ? mp__failure_create(code, 0, text) : NULL);
+    }
 }
 
 bool mp__work_item_failed(const mp__work *w, uint64_t index)

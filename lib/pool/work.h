@@ -21,31 +21,45 @@
  */
 enum mp__work_state { MP__WORK_OPEN, MP__WORK_DONE };
 
+/* Who begins a work of several units, and who withdraws it as a whole, decide by one
+ * compare-and-swap. */
+enum mp__work_start { MP__WORK_FRESH, MP__WORK_BEGUN, MP__WORK_WITHDRAWN };
+
+/* How far nobody wants it any more; it only goes up. STOPPED: what has not begun is skipped. */
+enum mp__work_wish { MP__WORK_WANTED, MP__WORK_UNWANTED, MP__WORK_STOPPED };
+
+#define MP__LANE_STRIDE (MP__CACHE_LINE / sizeof(uint64_t))
+
+/* The first line and a half do not change but for `following` and `canceled`. */
 struct mp__work {
-    uint64_t order; /* of submission */
     mp_task task;
     void *context;
     const char *in;
     char *out;
     size_t in_size, out_size;
     uint64_t count;
-    uint32_t chunk; /* items to claim at once; 0: chosen */
-    uint32_t retries;
-    int64_t limit;          /* ns an item may take; 0: no limit */
-    uint64_t divisor;       /* of the items that are left, for a chosen chunk */
-    bool all_failures;      /* else those that lower `lowest` are enough */
-    mp__work *retired_next; /* the program's alone */
-    _Alignas(MP__CACHE_LINE) _Atomic uint64_t next; /* pool/claim.h */
-    _Alignas(MP__CACHE_LINE) _Atomic uint32_t state;
-    mp__waitword done;
-    mp__doorbells bells;     /* rung when it is done */
-    _Atomic uint64_t lowest; /* the lowest failed item << 8 | mp__work_cause; all ones: none */
-    _Atomic(mp__failure *) failures;         /* pushed by workers and supervisor */
-    _Atomic(struct mp__returned *) returned; /* pushed by workers: results of their own length */
-    _Atomic uint32_t canceled;               /* nobody wants what is still running */
-    _Atomic uint32_t killed;                 /* ... and the supervisor shall kill who runs it */
     _Atomic(mp__work *) following;
-    _Atomic uint64_t *failed; /* one bit per item; NULL for a single item */
+    uint64_t unit;          /* so many items are claimed together */
+    _Atomic uint64_t *lane; /* the first, the others at MP__LANE_STRIDE: pool/claim.h */
+    uint32_t units, lanes;  /* a slot has at most one lane */
+    int64_t limit;          /* ns an item may take; 0: no limit */
+    uint32_t retries;
+    bool fixed;                /* units are claimed one by one, because the job says so */
+    bool all_failures;         /* else those that lower `lowest` are enough */
+    _Atomic uint32_t canceled; /* mp__work_wish */
+    _Atomic uint32_t killed;   /* the supervisor shall kill who runs it */
+    uint64_t order;            /* of submission */
+    mp__work *retired_next;    /* the program's alone */
+
+    _Alignas(MP__CACHE_LINE) _Atomic uint64_t only; /* the lane of a work of one unit */
+    _Atomic uint32_t state;
+    _Atomic uint32_t started; /* mp__work_start */
+    mp__waitword done;
+    mp__doorbells bells;             /* rung when it is done */
+    _Atomic uint64_t lowest;         /* the lowest failed item << 8 | its cause; or all ones */
+    _Atomic(mp__failure *) failures; /* pushed by workers and supervisor */
+    _Atomic(struct mp__returned *) returned; /* pushed by workers: results of their own length */
+    _Atomic uint64_t *failed;                /* one bit per item; NULL for a single item */
 };
 
 /* What a job asks of it. */
@@ -67,6 +81,9 @@ void mp__work_fail(mp__work *w, uint64_t index, int code, mp__failure *failure);
 
 /* A filled failure; NULL if memory is out. */
 mp__failure *mp__failure_create(int code, int worker, const char *text);
+
+/* The same for a range that did not run. Tells why once, or of each item if that is wanted. */
+void mp__work_fail_range(mp__work *w, uint64_t start, uint64_t end, int code, const char *text);
 
 /* Whether an item has failed. */
 bool mp__work_item_failed(const mp__work *w, uint64_t index);

@@ -14,6 +14,7 @@
 #include "os/thread.h"
 #include "pool/claim.h"
 #include "pool/failure.h"
+#include "pool/idle.h"
 #include "proc/entry.h"
 #include "proc/registry.h"
 
@@ -29,9 +30,13 @@ typedef struct worker {
     uint32_t number; /* of the slot */
     uint64_t items;  /* that it may run before it is replaced; 0: no limit */
     uint64_t ran;
-    mp__range range;     /* that it has to run */
+    mp__range range; /* that it has to run */
+    mp__pace pace;
     uint64_t generation; /* of this process */
 } worker;
+
+/* Claims are so large that they are few, and so small that nobody waits for the rest of one. */
+#define CLAIM_NS (20 * MP__NS_PER_MS / 1000)
 
 /* The process objects that tasks see. */
 static void introduce(const worker *me, unsigned number)
@@ -67,24 +72,73 @@ static void fail_item(mp__work *w, uint64_t index, int code)
     mp__work_fail(w, index, MP_ETASK, f);
 }
 
-static void run_item(worker *me, mp__work *w, uint64_t index)
+/* A child that the task has forked, and that came back here, leaves. */
+static void check_identity(const worker *me)
 {
-    mp__slot *s = me->slot;
-    if (w->limit != 0) { /* a deadline is never beside another item that is marked */
-        mp__store_release(&s->item, index << 1);
-        mp__store_relaxed(&s->deadline, mp__now() + w->limit);
-    }
-    mp__store_release(&s->item, index << 1 | 1); /* after the output of the item before */
-    mp__failure_begin();
-    const void *in = w->in_size != 0 ? w->in + index * w->in_size : NULL;
-    void *out = w->out_size != 0 ? w->out + index * w->out_size : NULL;
-    int code = w->task(in, out, w->context);
-    if (mp__registry_generation() != me->generation)
-        mp__child_leave(
-            EXIT_FAILURE); /* a child that the task has forked, and that came back here */
+    if (__builtin_expect(mp__registry_generation() != me->generation, 0))
+        mp__child_leave(EXIT_FAILURE);
+}
+
+/* The item has run; what it returned is not all that can be wrong. */
+static void end_item(mp__work *w, uint64_t index, int code)
+{
     if (mp__failure_end(&code))
         fail_item(w, index, code);
-    me->ran++;
+    mp__failure_begin();
+}
+
+static const void *input_of(const mp__work *w, uint64_t index)
+{
+    return w->in_size != 0 ? w->in + index * w->in_size : NULL;
+}
+
+static void *output_of(const mp__work *w, uint64_t index)
+{
+    return w->out_size != 0 ? w->out + index * w->out_size : NULL;
+}
+
+static bool is_stopped(const mp__work *w)
+{
+    return mp__load_relaxed(&w->canceled) == MP__WORK_STOPPED;
+}
+
+/* Where nothing is to be done for each item. Returns the first that it did not run. */
+static uint64_t run_quickly(worker *me, mp__work *w, mp__range range)
+{
+    mp__slot *s = me->slot;
+    uintptr_t in = (uintptr_t)input_of(w, range.start), out = (uintptr_t)output_of(w, range.start);
+    size_t in_size = w->in_size, out_size = w->out_size;
+    mp_task task = w->task;
+    void *context = w->context;
+    uint64_t index = range.start;
+    for (; index < range.end && !is_stopped(w); index++) {
+        mp__store_release(&s->item, index << 1 | 1); /* after the output of the item before */
+        int code = task((const void *)in, (void *)out, context);
+        check_identity(me);
+        if (__builtin_expect(code < 0 || mp__failure_told, 0))
+            end_item(w, index, code);
+        in += in_size;
+        out += out_size;
+    }
+    return index;
+}
+
+/* Where each item has a limit. */
+static uint64_t run_carefully(worker *me, mp__work *w, mp__range range)
+{
+    mp__slot *s = me->slot;
+    uint64_t index = range.start;
+    for (; index < range.end && !is_stopped(w); index++) {
+        mp__store_release(&s->item, index << 1); /* no deadline is beside another item's mark */
+        mp__store_relaxed(&s->deadline, mp__now() + w->limit);
+        mp__store_release(&s->item, index << 1 | 1);
+        int code = w->task(input_of(w, index), output_of(w, index), w->context);
+        check_identity(me);
+        end_item(w, index, code);
+    }
+    mp__store_release(&s->item, index << 1);
+    mp__store_relaxed(&s->deadline, 0);
+    return index;
 }
 
 static bool is_used_up(const worker *me)
@@ -92,43 +146,59 @@ static bool is_used_up(const worker *me)
     return me->items != 0 && me->ran >= me->items;
 }
 
+/* So many units have taken so long: how many make a claim of the right size? */
+static void learn(worker *me, uint64_t units, int64_t took)
+{
+    uint64_t more = units * 2, right = more;
+    if (took > 0)
+        right = units * (uint64_t)CLAIM_NS / (uint64_t)took;
+    me->pace.units = right < 1 ? 1 : right < more ? right : more;
+}
+
 /* Runs a range, or as much of it as this worker may; the rest stays the slot's. */
 static void run_range(worker *me)
 {
-    mp__work *w = mp__load_relaxed(&me->slot->work);
+    mp__slot *s = me->slot;
+    mp__work *w = mp__load_relaxed(&s->work);
     mp__range range = me->range;
-    uint64_t index = range.start;
-    while (index < range.end && !is_used_up(me)) {
-        if (mp__pool_phase_of(me->control) >= MP__POOL_TERMINATED)
-            mp__child_leave(0);
-        run_item(me, w, index++);
-        mp__store_relaxed(&me->slot->attempts, 0);
+    if (mp__pool_phase_of(me->control) >= MP__POOL_TERMINATED)
+        mp__child_leave(0);
+    if (me->items != 0 && range.end - range.start > me->items - me->ran)
+        range.end = range.start + (me->items - me->ran);
+    bool paced = w->units > 1 && !w->fixed;
+    int64_t began = paced ? mp__now() : 0;
+    mp__failure_begin();
+    uint64_t end = w->limit != 0 ? run_carefully(me, w, range) : run_quickly(me, w, range);
+    me->ran += end - range.start;
+    if (end < range.end) { /* nobody wants the rest */
+        mp__work_fail_range(w, end, me->range.end, MP_ECANCELED, "canceled before it ran");
+        end = me->range.end;
     }
-    mp__claim_set(me->control, me->slot, (mp__range){index, range.end});
+    mp__store_release(&s->item, end << 1);
+    mp__store_relaxed(&s->attempts, 0);
+    if (paced)
+        learn(me, (end - range.start + w->unit - 1) / w->unit, mp__now() - began);
+    if (is_used_up(me))
+        mp__claim_set(me->control, s, (mp__range){end, me->range.end});
 }
 
 /* Whether the worker has a range now. */
 static bool find_work(void *arg)
 {
     worker *me = arg;
-    return mp__claim_get(me->slot, &me->range) ||
-           mp__claim_take(me->control, me->number, &me->range);
+    if (mp__claim_get(me->slot, &me->range) && me->range.start < me->range.end)
+        return true; /* left by the last worker here */
+    return mp__claim_take(me->control, me->number, &me->pace, &me->range);
 }
 
 /* Waits for work. False: there will be none. */
 static bool wait_for_work(worker *me)
 {
-    while (!find_work(me) && !mp__spin_until(find_work, me)) {
-        uint32_t ticket = mp__waitword_arm(&me->control->idle);
-        enum mp__pool_phase phase = mp__pool_phase_of(me->control); /* before the last look */
-        if (find_work(me))
-            return true;
-        mp__claim_forget(me->slot);
-        if (phase >= MP__POOL_CLOSED)
-            return false;
-        mp__waitword_sleep(&me->control->idle, ticket, MP__NEVER);
-    }
-    return true;
+    const mp__slot *s = me->slot;
+    /* Who gets the result of a single task may send the next one: then this worker is awake. */
+    if (mp__load_relaxed(&s->work) != NULL && !mp__claim_leaves_more(s))
+        mp__idle_promise(me->control, me->number);
+    return mp__idle_wait(me->control, me->number, find_work, me, MP__NEVER);
 }
 
 static void fail_pool(worker *me, int code)

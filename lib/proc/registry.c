@@ -22,7 +22,7 @@ static mp__link inherited = MP__LIST(inherited); /* so that leak checkers find t
 static mp__guard guard = MP__GUARD_INITIALIZER;
 static bool ready;
 static int owner; /* the process whose memory this is */
-static uint64_t generation = 1;
+uint64_t mp__registry_generations = 1;
 static _Atomic unsigned created;
 static bool ties_children;
 static mp_process *self, *parent;
@@ -50,14 +50,14 @@ static void inherit(void)
  * the library did, mp__registry_become() follows. */
 static void after_fork(void)
 {
-    generation++;
+    mp__registry_generations++;
     owner = mp__process_id();
     mp__store_relaxed(&created, 0);
     ties_children = false;
     inherit();
     parent = NULL;
     if (self != NULL) {
-        self->generation = generation;
+        self->generation = mp__registry_generations;
         self->daemon = false;
         mp__store_relaxed(&self->pid, owner);
         mp__store_relaxed(&self->parent_pid, 0);
@@ -103,7 +103,7 @@ mp_process *mp__registry_current(void)
     mp__process_set_state(fresh, MP__PROCESS_STARTED);
     mp__registry_lock();
     if (self == NULL) {
-        fresh->generation = generation;
+        fresh->generation = mp__registry_generations;
         self = fresh;
     }
     p = self;
@@ -128,11 +128,11 @@ void mp__registry_become(mp_process *new_self, mp_process *new_parent)
     }
     self = new_self;
     parent = new_parent;
-    self->generation = generation;
+    self->generation = mp__registry_generations;
     mp__store_relaxed(&self->pid, mp__process_id());
     mp__process_set_state(self, MP__PROCESS_STARTED);
     if (parent != NULL)
-        parent->generation = generation;
+        parent->generation = mp__registry_generations;
     mp__registry_unlock();
 }
 
@@ -141,15 +141,10 @@ enum mp__role mp__registry_role(const mp_process *p)
     mp__registry_lock();
     enum mp__role role = p == self                     ? MP__ROLE_SELF
                          : p == parent                 ? MP__ROLE_PARENT
-                         : p->generation == generation ? MP__ROLE_CHILD
+                         : p->generation == mp__registry_generations ? MP__ROLE_CHILD
                                                        : MP__ROLE_FOREIGN;
     mp__registry_unlock();
     return role;
-}
-
-uint64_t mp__registry_generation(void)
-{
-    return generation;
 }
 
 unsigned mp__registry_number(void)

@@ -45,6 +45,7 @@ static mp__pool_control *make_control(void)
         mp_shared_calloc(1, sizeof(mp__pool_control) + (SLOTS + 1) * sizeof(mp__slot));
     assert_non_null(c);
     c->slots = SLOTS;
+    mp__store_relaxed(&c->used, SLOTS);
     mp__work *first = make_work(0, 0);
     mp__store_relaxed(&first->state, MP__WORK_DONE);
     mp__store_relaxed(&c->first, first);
@@ -85,16 +86,21 @@ static int settle_range(struct arena_of_claims *a, mp__slot *s, mp__range r, ran
             CHECK(mp__claim_get(s, &r) && r.start == i + 1);
         }
     }
-    mp__claim_set(a->control, s, (mp__range){r.end, r.end});
+    mp__store_release(&s->item, r.end << 1);
+    if (random_below(random, 4) == 0)
+        mp__claim_set(a->control, s, (mp__range){r.end, r.end});
     return 0;
 }
 
 static int claim_and_settle(struct arena_of_claims *a, uint32_t slot, random_state random)
 {
     mp__slot *s = &a->control->slot[slot];
+    mp__pace pace = {0, 0};
     mp__range r;
-    while (mp__claim_get(s, &r) || mp__claim_take(a->control, slot, &r)) {
+    while ((mp__claim_get(s, &r) && r.start < r.end) ||
+           mp__claim_take(a->control, slot, &pace, &r)) {
         CHECK(r.start < r.end);
+        pace.units = 1 + random_below(&random, 20);
         if (settle_range(a, s, r, &random) != 0)
             return 1;
     }
@@ -214,6 +220,11 @@ static void every_index_exactly_once(void **state)
     assert_int_equal(bytes_in_use(), before);
 }
 
+static uint64_t stop(mp__pool_control *c, mp__work *w, bool untouched)
+{
+    return mp__claim_stop(c, w, untouched, MP_ECANCELED, "");
+}
+
 /* A worker that is killed at each moment of a claim, which another one then moves past. */
 static void a_stop_hands_out_the_rest_once(void **state)
 {
@@ -222,17 +233,18 @@ static void a_stop_hands_out_the_rest_once(void **state)
     mp__pool_control *c = make_control();
     mp__work *dummy = mp__load_relaxed(&c->first), *last = dummy;
     mp__work *w = make_work(100, 10), *untouched = make_work(5, 0);
+    mp__pace pace = {0, 0};
     mp__range r;
     append(&last, w);
     append(&last, untouched);
-    assert_true(mp__claim_take(c, 0, &r));
+    assert_true(mp__claim_take(c, 0, &pace, &r)); /* of its own lane, then another's end */
     assert_true(r.start == 0 && r.end == 10);
-    assert_true(mp__claim_take(c, 1, &r));
-    assert_true(r.start == 10 && r.end == 20);
+    assert_true(mp__claim_take(c, 3, &pace, &r));
+    assert_true(r.start == 70 && r.end == 80);
     assert_int_equal(mp__claim_left(c, w), 100);
-    assert_int_equal(mp__claim_stop(c, w, true), 100); /* it is touched */
-    assert_int_equal(mp__claim_stop(c, w, false), 20);
-    assert_int_equal(mp__claim_stop(c, w, false), 100); /* once */
+    assert_int_equal(stop(c, w, true), 0); /* it is touched */
+    assert_int_equal(stop(c, w, false), 80);
+    assert_int_equal(stop(c, w, false), 0); /* once */
     assert_int_equal(mp__claim_left(c, w), 20);
     assert_true(mp__claim_any(c));
     mp__claim_set(c, &c->slot[0], (mp__range){4, 10});
@@ -240,12 +252,13 @@ static void a_stop_hands_out_the_rest_once(void **state)
     mp__claim_finish(c, w);
     assert_false(mp__work_is_done(w));
     mp__claim_set(c, &c->slot[0], (mp__range){10, 10});
-    assert_false(mp__claim_get(&c->slot[0], &r));
+    assert_true(mp__claim_get(&c->slot[0], &r) == false);
     assert_false(mp__work_is_done(w));
-    mp__claim_set(c, &c->slot[1], (mp__range){20, 20}); /* the last one finishes it */
+    mp__claim_set(c, &c->slot[3], (mp__range){80, 80}); /* the last one finishes it */
     assert_true(mp__work_is_done(w));
-    assert_int_equal(mp__claim_stop(c, untouched, true), 0);
-    assert_false(mp__claim_take(c, 2, &r));
+    assert_int_equal(stop(c, untouched, true), 5);
+    assert_true(mp__work_is_done(untouched));
+    assert_false(mp__claim_take(c, 2, &pace, &r));
     assert_false(mp__claim_any(c));
     mp__work_free(w);
     mp__work_free(untouched);
