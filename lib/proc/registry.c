@@ -139,10 +139,10 @@ void mp__registry_become(mp_process *new_self, mp_process *new_parent)
 enum mp__role mp__registry_role(const mp_process *p)
 {
     mp__registry_lock();
-    enum mp__role role = p == self                     ? MP__ROLE_SELF
-                         : p == parent                 ? MP__ROLE_PARENT
+    enum mp__role role = p == self                                   ? MP__ROLE_SELF
+                         : p == parent                               ? MP__ROLE_PARENT
                          : p->generation == mp__registry_generations ? MP__ROLE_CHILD
-                                                       : MP__ROLE_FOREIGN;
+                                                                     : MP__ROLE_FOREIGN;
     mp__registry_unlock();
     return role;
 }
