@@ -18,6 +18,7 @@ works() {
     libqb-dev) has qb/qbrb.h ;;
     libzmq3-dev) has zmq.h ;;
     libnng-dev) has nng/nng.h ;;
+    libtbb-dev) has tbb/parallel_for.h c++ ;;
     libcmocka-dev)
         printf '%s\n' '#include <stdarg.h>' '#include <stddef.h>' '#include <stdint.h>' \
             '#include <setjmp.h>' '#include <cmocka.h>' 'int main(void) { return 0; }' |

@@ -23,8 +23,7 @@ B           ?= $(BENCHES)
 # found out once, and kept in files of options.
 PEERS_CC    := $(O)/tests/bench/peers.cc
 PEERS_LD    := $(O)/tests/bench/peers.ld
-PEERS_OBJ   := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/bench/peers/*.c)) \
-               $(O)/obj/tests/bench/peers/boost_mq.o
+PEERS_OBJ   := $(patsubst %,$(O)/obj/%.o,$(basename $(wildcard tests/bench/peers/*.c*)))
 PEERS       := $(O)/tests/bench/peers.a
 PEERS_CXX    = $(if $(findstring clang,$(CC)),clang++,g++)
 BENCH_C      = -std=c11 -D_GNU_SOURCE -DBENCH_SOURCES='"$(CURDIR)/tests/bench"'
@@ -43,7 +42,7 @@ bench-report: ## draws charts of what `make bench` measured; BENCH_TSV=FILE, OUT
 	@'$(or $(PYTHON),python3)' tests/bench/report.py '$(BENCH_TSV)' '$(OUT)'
 
 deps-bench: ## installs the peers that `make bench` compares with
-	@CC='$(CC)' tests/packages.sh libboost-dev libqb-dev libzmq3-dev libnng-dev
+	@CC='$(CC)' tests/packages.sh libboost-dev libqb-dev libzmq3-dev libnng-dev libtbb-dev
 	@rm -f $(PEERS_CC) $(PEERS_LD)
 
 $(PEERS_CC): tests/bench/peers.sh $(O)/.flags
@@ -60,11 +59,11 @@ $(O)/obj/tests/bench/peers/%.o: tests/bench/peers/%.c $(PEERS_CC) $(O)/.flags
 	@mkdir -p $(@D)
 	$(call run,CC)$(COMPILE) $(BENCH_C) @$(PEERS_CC) -c -o $@ $<
 
-# The only C++. Without Boost it is nothing.
-$(O)/obj/tests/bench/peers/boost_mq.o: tests/bench/peers/boost_mq.cc $(PEERS_CC) $(O)/.flags
+# The only C++. Without Boost and TBB no compiler for it is needed.
+$(O)/obj/tests/bench/peers/%.o: tests/bench/peers/%.cc $(PEERS_CC) $(O)/.flags
 	@mkdir -p $(@D)
-	$(call run,CXX)if grep -q BOOST $(PEERS_CC); \
-	then $(PEERS_CXX) -std=c++11 -Wall -Wextra $(CFLAGS) -pthread -c -o $@ $<; \
+	$(call run,CXX)if grep -q 'BOOST\|TBB' $(PEERS_CC); \
+	then $(PEERS_CXX) -std=c++11 -Wall -Wextra $(CFLAGS) -pthread @$(PEERS_CC) -MMD -MP -c -o $@ $<; \
 	else $(CC) $(CFLAGS) -x c -c -o $@ /dev/null; fi
 
 $(PEERS): $(PEERS_OBJ)

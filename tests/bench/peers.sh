@@ -45,4 +45,15 @@ try NNG libnng-dev "${CC:-cc}" c -lnng <<'EOF'
 #include <nng/protocol/pipeline0/push.h>
 int main(void) { nng_socket s; return nng_push0_open(&s); }
 EOF
+try TBB libtbb-dev "${CXX:-c++}" c++ -ltbb -lstdc++ <<'EOF'
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_group.h>
+int main() { tbb::task_group group; group.run([] {}); group.wait(); }
+EOF
+try OPENMP "the compiler's OpenMP" "${CC:-cc}" c -fopenmp <<'EOF'
+#include <omp.h>
+int main(void) { return omp_get_max_threads() == 0; }
+EOF
+! grep -q OPENMP "$work/cc" || echo -fopenmp >>"$work/cc"
 mv "$work/ld" "$ld_options" && mv "$work/cc" "$cc_options"

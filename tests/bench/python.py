@@ -5,9 +5,11 @@ python.py OBJECT METRIC PARTIES SECONDS CPU CPU LENGTH
 
 Measures one object of multiprocessing as the C contenders measure theirs, and prints one figure:
 seconds for one piece of work, or pieces a second. CPU is where even and odd parties run, -1: free.
-LENGTH is that of a message.
+LENGTH is that of a message, how many inputs a map has, or how many workers are started.
 """
 
+import collections
+import concurrent.futures
 import multiprocessing
 import os
 import statistics
@@ -299,6 +301,126 @@ def ping_pong(way, parties, seconds, cpus, idle):
     return results
 
 
+def square(x):
+    return x * x
+
+
+class Pool:
+    """What multiprocessing.Pool does with tasks."""
+
+    def __init__(self, length):
+        self.length = length
+
+    def make(self, workers):
+        self.pool = context.Pool(workers)
+
+    def map(self, inputs, chunk):
+        return self.pool.map(square, inputs, chunk)
+
+    def submit(self, x):
+        return self.pool.apply_async(square, (x,)).get
+
+    def apply(self, x):
+        return self.pool.apply(square, (x,))
+
+    def close(self):
+        self.pool.close()
+        self.pool.join()
+
+
+class Executor(Pool):
+    """ProcessPoolExecutor does the same; it has no chunks of its own making."""
+
+    def make(self, workers):
+        self.pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=context)
+
+    def map(self, inputs, chunk):
+        return list(self.pool.map(square, inputs, chunksize=chunk or 1000))
+
+    def submit(self, x):
+        return self.pool.submit(square, x).result
+
+    def apply(self, x):
+        return self.submit(x)()
+
+    def close(self):
+        self.pool.shutdown()
+
+
+def timed(call, seconds, pause=0):
+    """The median of many calls after one."""
+    call()
+    samples, end = [], now() + seconds
+    while not samples or now() < end:
+        wake = now() + pause
+        while now() < wake:
+            pass
+        before = now()
+        call()
+        samples.append(now() - before)
+    return statistics.median(samples)
+
+
+def squares(way, _parties, seconds, _cpus):
+    """Seconds for a map."""
+    way.make(2)
+    inputs = list(range(way.length))
+    took = timed(lambda: way.map(inputs, None), seconds)
+    way.close()
+    return took
+
+
+def squares_one_by_one(way, _parties, seconds, _cpus):
+    """The same, of a part that does not take too long, times how many such parts there are."""
+    way.make(2)
+    parts = 50 if type(way) is Pool else 200
+    inputs = list(range(way.length // parts))
+    took = timed(lambda: way.map(inputs, 1), seconds)
+    way.close()
+    return took * parts
+
+
+def apply(way, _parties, seconds, _cpus, pause=0):
+    """Seconds for a task."""
+    way.make(2)
+    took = timed(lambda: way.apply(3), seconds, pause)
+    way.close()
+    return took
+
+
+def apply_asleep(way, _parties, seconds, cpus):
+    """The same, the program works before each."""
+    return apply(way, _parties, seconds, cpus, pause=300e-6)
+
+
+def apply_async(way, _parties, seconds, _cpus):
+    """Tasks a second with 1000 on their way."""
+    way.make(2)
+    window = collections.deque(way.submit(i) for i in range(1000))
+    count, began = 0, now()
+    while now() - began < seconds:
+        for _ in range(100):
+            window.popleft()()
+            window.append(way.submit(count))
+            count += 1
+    rate = count / (now() - began)
+    for get in window:
+        get()
+    way.close()
+    return rate
+
+
+def start(way, _parties, seconds, _cpus):
+    """Seconds to make a pool, give each worker a task, and end it."""
+
+    def live():
+        way.make(way.length)
+        way.map(range(way.length), 1)
+        way.close()
+
+    return timed(live, seconds)
+
+
 def begin(party, parties):
     children = [context.Process(target=party, args=(i,), daemon=True) for i in range(parties)]
     for child in children:
@@ -329,6 +451,8 @@ def main():
         "OneWayPipe": lambda: OneWayPipe(length),
         "SimpleQueue": lambda: Queues(context.SimpleQueue, length),
         "Queue": lambda: LongQueues(length),
+        "Pool": lambda: Pool(length),
+        "Executor": lambda: Executor(length),
     }[kind]()
     measure = globals()[metric]
     print(repr(measure(thing, parties, seconds, cpus)))

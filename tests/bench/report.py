@@ -19,12 +19,14 @@ LABELS, WIDTH, ROW, TOP, FIGURES = 160, 720, 24, 64, 96  # pixels
 UNITS = {  # what they say, and whether less is better
     "ns": ("nanoseconds", True),
     "us": ("microseconds", True),
+    "ms": ("milliseconds", True),
     "M/s": ("millions a second", False),
     "k/s": ("thousands a second", False),
     "ms/s": ("ms of processor time a second", True),
     "1/s": ("times a second", True),
     "KiB": ("KiB", True),
     "x": ("times", True),
+    "%": ("percent of what is possible", False),
 }
 PLACES = {
     "pinned": "on two processors",

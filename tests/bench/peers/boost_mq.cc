@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "boost.h"
 
+#ifdef BENCH_HAVE_BOOST
+
 #include <boost/interprocess/ipc/message_queue.hpp>
 
 using boost::interprocess::message_queue;
@@ -40,3 +42,5 @@ int bench_boost_get(void *queue, void *buffer, size_t capacity, size_t *length)
         return 0;
     }
 }
+
+#endif

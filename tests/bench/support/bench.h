@@ -50,12 +50,14 @@ enum {
 typedef enum bench_unit {
     BENCH_NS, /* how long one takes */
     BENCH_US,
+    BENCH_MS,
     BENCH_MILLIONS, /* how many a second: more is better */
     BENCH_THOUSANDS,
     BENCH_MS_PER_S, /* a plain value of the party: less is better */
     BENCH_PER_S,
     BENCH_KIB,
-    BENCH_TIMES, /* how many times something else it is */
+    BENCH_TIMES,   /* how many times something else it is */
+    BENCH_PERCENT, /* of what is possible: more is better */
 } bench_unit;
 
 enum { BENCH_GATE, BENCH_WARM, BENCH_MEASURE, BENCH_STOP }; /* the phases of a run */
@@ -115,6 +117,7 @@ typedef struct bench_contender {
     const char *python;              /* instead of the two: words for python.py */
     const bench_peer *peer;          /* instead of the two: what it does there and back, or */
     bool one_way;                    /* one way */
+    const bool *built;               /* NULL, or whether what it needs was there at build time */
     bench_need need;                 /* of our ratio to it */
     bool thorough;                   /* left out by BENCH_QUICK */
 } bench_contender;

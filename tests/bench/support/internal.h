@@ -25,7 +25,7 @@ bool bench_run_once(bench_page *page, const bench_metric *m, const bench_contend
 /* Whether the contender was not there when this was built. */
 static inline bool bench_is_missing(const bench_contender *c)
 {
-    return c->peer != NULL && c->peer->one_way == NULL;
+    return (c->peer != NULL && c->peer->one_way == NULL) || (c->built != NULL && !*c->built);
 }
 
 void bench_run_init(void);       /* once, before the first run */

@@ -17,6 +17,7 @@ static const struct {
     [BENCH_MILLIONS] = {"M/s", 1e-6, true}, [BENCH_THOUSANDS] = {"k/s", 1e-3, true},
     [BENCH_MS_PER_S] = {"ms/s", 1, false},  [BENCH_PER_S] = {"1/s", 1, false},
     [BENCH_KIB] = {"KiB", 1, false},        [BENCH_TIMES] = {"x", 1, false},
+    [BENCH_MS] = {"ms", 1e3, false},        [BENCH_PERCENT] = {"%", 1, true},
 };
 
 static const char *name_of(unsigned placement)

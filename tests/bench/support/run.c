@@ -329,7 +329,7 @@ bool bench_run_once(bench_page *page, const bench_metric *m, const bench_contend
         host = 0;
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
-    bool time = m->unit == BENCH_NS || m->unit == BENCH_US;
+    bool time = m->unit == BENCH_NS || m->unit == BENCH_US || m->unit == BENCH_MS;
     if (page->done && c->python == NULL && time && page->result[0].count > 0)
         page->value = 1 / page->value; /* it is a rate */
     if (!page->done && page->why[0] == '\0')
