@@ -12,6 +12,7 @@
 #include <mproc/defs.h>
 #include <mproc/error.h>
 #include <mproc/event.h>
+#include <mproc/insight.h>
 #include <mproc/lock.h>
 #include <mproc/pipe.h>
 #include <mproc/pool.h>

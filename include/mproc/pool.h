@@ -60,6 +60,10 @@ typedef struct mp_pool_options {
     /** Called in the waiting thread of the calls that wait for work, a few times a second. */
     void (*progress)(size_t done, size_t total, void *arg);
     void *progress_arg; /**< Its last argument. */
+    const char *trace;  /**< A file that gets a trace of the items when the pool has ended, for
+                             Perfetto or Chrome, see mproc/insight.h; what is at that path must be
+                             an ordinary file or nothing. */
+    int insights;       /**< #MP_YES: keeps the figures of mp_pool_insights(); so does `.trace`. */
 } mp_pool_options;
 
 /** Everything that can be said about work; the other calls are short forms of it. */
@@ -95,7 +99,9 @@ MP_BEGIN_DECLS
  * @param[out] out the new pool, NULL on failure; owed to mp_pool_free()
  * @param options see #mp_pool_options, or NULL
  * @return 0; #MP_EINVAL: out is NULL, processes < 0 or more than 4096, a negative or NaN number, a
- *         descriptor in keep that is not open, an option that is unknown or not in this release;
+ *         descriptor in keep that is not open, an option that is unknown or not in this release,
+ *         a trace in place of something that is no ordinary file; why no file can be made where
+ *         the trace shall be, as #MP_ESYS(ENOENT);
  *         #MP_ESYS(EAGAIN): no more processes; #MP_ESYS(EMFILE): no more descriptors; #MP_ENOMEM;
  *         #MP_ECRASHED: the supervisor was killed at once; or a code of mp_init()
  */

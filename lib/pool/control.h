@@ -50,6 +50,8 @@ enum mp__slot_state {
 };
 
 typedef struct mp__work mp__work;
+struct mp__slot_insight;
+struct mp__pool_insight;
 
 typedef struct mp__slot {
     _Alignas(MP__CACHE_LINE) _Atomic uint64_t claim; /* pool/claim.h */
@@ -60,7 +62,8 @@ typedef struct mp__slot {
     _Atomic uint32_t state;
     _Atomic uint32_t attempts; /* how often the item has taken its worker with it */
     _Atomic int pid;
-    mp__robust life; /* held by the worker as long as it lives */
+    mp__robust life;                            /* held by the worker as long as it lives */
+    _Atomic(struct mp__slot_insight *) insight; /* pool/insight.h; NULL: nothing is kept */
 } mp__slot;
 
 /* One thing that went wrong, in a block of its own. */
@@ -77,12 +80,13 @@ typedef struct mp__pool_control {
     uint32_t lookers;      /* so many workers without work may look instead of sleeping */
     _Atomic uint32_t used; /* no slot from here on ever had a worker */
     _Atomic uint32_t phase;
-    _Atomic int start_code;         /* why the supervisor could not start, or 0 */
-    _Atomic int supervisor_pid;     /* set before it runs */
-    mp__robust supervisor;          /* held by the supervisor as long as it lives */
-    _Atomic int64_t limit;          /* the shortest time limit ever asked for, in ns; 0: none */
-    _Atomic(mp__failure *) failure; /* why the pool failed */
-    mp__waitword changed;           /* the program's threads: phase, start */
+    _Atomic int start_code;           /* why the supervisor could not start, or 0 */
+    _Atomic int supervisor_pid;       /* set before it runs */
+    mp__robust supervisor;            /* held by the supervisor as long as it lives */
+    _Atomic int64_t limit;            /* the shortest time limit ever asked for, in ns; 0: none */
+    _Atomic(mp__failure *) failure;   /* why the pool failed */
+    struct mp__pool_insight *insight; /* pool/insight.h; NULL: nothing is kept */
+    mp__waitword changed;             /* the program's threads: phase, start */
     _Alignas(MP__CACHE_LINE) mp__waitword idle;         /* pool/idle.h */
     _Atomic uint64_t looking[MP__WORKERS_MOST / 64];    /* pool/idle.h */
     _Alignas(MP__CACHE_LINE) _Atomic(mp__work *) first; /* pool/work.h */

@@ -26,6 +26,7 @@ struct mp_pool {
     mp__work *retired;                /* works whose results were freed, by `retired_next` */
     mp__work **retired_end;           /* where the next one goes */
     bool over;                        /* no process is left, and everything is settled */
+    struct mp__trace *trace;          /* pool/insight.h; NULL: no insights are kept */
 };
 
 struct mp_result {

@@ -10,6 +10,7 @@
 #include "os/poller.h"
 #include "os/stdio.h"
 #include "os/thread.h"
+#include "pool/insight.h"
 #include "pool/supervisor.h"
 #include "proc/exit.h"
 #include "proc/registry.h"
@@ -138,6 +139,7 @@ static void discard(mp_pool *pool)
     free(pool->plan.name);
     free(pool->plan.program);
     free(pool->loaded);
+    mp__trace_free(pool->trace);
     pool->magic = 0;
     free(pool);
 }
@@ -149,8 +151,10 @@ static void discard_shared(mp_pool *pool)
         mp__work_free(w);
         w = next;
     }
-    if (pool->control != NULL)
+    if (pool->control != NULL) {
         mp_shared_free(mp__load_relaxed(&pool->control->failure));
+        mp__insight_free(pool->control);
+    }
     mp_shared_free(pool->control);
 }
 
@@ -268,6 +272,8 @@ int mp_pool_create(mp_pool **out, const mp_pool_options *options)
     if (rc >= 0)
         rc = make_plan(pool, &o);
     if (rc >= 0)
+        rc = mp__insight_create(pool, &o);
+    if (rc >= 0)
         rc = start(pool);
     if (rc < 0) {
         discard_shared(pool);
@@ -305,6 +311,7 @@ int mp_pool_terminate(mp_pool *pool)
     mp__servant_ring(&pool->servant);
     wait_until_gone(pool);
     settle_all(pool);
+    mp__insight_finish(pool);
     return 0;
 }
 
@@ -321,8 +328,10 @@ int mp_pool_join(mp_pool *pool, double timeout)
     if (timeout > 0 && mp__interrupted())
         return MP_EINTR;
     rc = mp__servant_wait(&pool->servant, until);
-    if (rc == 0)
+    if (rc == 0) {
         settle_all(pool);
+        mp__insight_finish(pool);
+    }
     return rc;
 }
 

@@ -25,6 +25,7 @@
 #include "os/thread.h"
 #include "pool/claim.h"
 #include "pool/idle.h"
+#include "pool/insight.h"
 #include "pool/limit.h"
 
 #include <mproc/error.h>
@@ -136,6 +137,7 @@ static void bury(supervisor *sv, uint32_t slot, int exitcode)
     mp__slot *s = &sv->control->slot[slot];
     enum mp__slot_state state = (enum mp__slot_state)mp__load_acquire(&s->state);
     judge_start(sv, state);
+    mp__insight_end(sv->control, slot, exitcode, p->killed ? "time limit" : NULL);
     settle(sv, slot, exitcode);
     mp__child_drop(&p->child);
     mp__lifeline_drop(&p->line);
@@ -154,6 +156,7 @@ static void give_up(supervisor *sv, uint32_t slot)
     mp__child_abandon(&p->child);
     p->killed = true;
     p->expired = -1; /* no deadline */
+    mp__insight_end(sv->control, slot, -SIGKILL, "it could not be watched");
     settle(sv, slot, -SIGKILL);
 }
 
@@ -161,7 +164,9 @@ static int fork_worker(supervisor *sv, uint32_t slot)
 {
     place *p = &sv->places[slot];
     mp__slot *s = &sv->control->slot[slot];
-    int rc = mp__lifeline_prepare(&p->line);
+    int rc = mp__insight_start(sv->control, slot, sv->forked + 1);
+    if (rc == 0 && (rc = mp__lifeline_prepare(&p->line)) < 0)
+        mp__insight_cancel(sv->control, slot);
     if (rc < 0)
         return rc;
     pid_t supervisor_pid = mp__process_id();
@@ -181,6 +186,8 @@ static int fork_worker(supervisor *sv, uint32_t slot)
     if (rc < 0) {
         if (p->child.pid != 0)
             give_up(sv, slot);
+        else
+            mp__insight_cancel(sv->control, slot);
         p->child.pid = 0;
         mp__lifeline_drop(&p->line);
         mp__store_relaxed(&s->state, MP__SLOT_VACANT);

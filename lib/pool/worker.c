@@ -15,6 +15,7 @@
 #include "pool/claim.h"
 #include "pool/failure.h"
 #include "pool/idle.h"
+#include "pool/insight.h"
 #include "proc/entry.h"
 #include "proc/registry.h"
 
@@ -32,7 +33,9 @@ typedef struct worker {
     uint64_t ran;
     mp__range range; /* that it has to run */
     mp__pace pace;
-    uint64_t generation; /* of this process */
+    uint64_t generation;       /* of this process */
+    mp__slot_insight *insight; /* or NULL */
+    bool waiting;              /* as far as that knows */
 } worker;
 
 /* Claims are so large that they are few, and so small that nobody waits for the rest of one. */
@@ -79,12 +82,14 @@ static void check_identity(const worker *me)
         mp__child_leave(EXIT_FAILURE);
 }
 
-/* The item has run; what it returned is not all that can be wrong. */
-static void end_item(mp__work *w, uint64_t index, int code)
+/* The item has run; what it returned is not all that can be wrong. Returns whether it failed. */
+static bool end_item(mp__work *w, uint64_t index, int code)
 {
-    if (mp__failure_end(&code))
+    bool failed = mp__failure_end(&code);
+    if (failed)
         fail_item(w, index, code);
     mp__failure_begin();
+    return failed;
 }
 
 static const void *input_of(const mp__work *w, uint64_t index)
@@ -123,18 +128,24 @@ static uint64_t run_quickly(worker *me, mp__work *w, mp__range range)
     return index;
 }
 
-/* Where each item has a limit. */
+/* Where each item has a limit, or its time is kept. It begins when the one before it has ended. */
 static uint64_t run_carefully(worker *me, mp__work *w, mp__range range)
 {
     mp__slot *s = me->slot;
     uint64_t index = range.start;
+    int64_t now = mp__now();
     for (; index < range.end && !is_stopped(w); index++) {
         mp__store_release(&s->item, index << 1); /* no deadline is beside another item's mark */
-        mp__store_relaxed(&s->deadline, mp__now() + w->limit);
+        mp__store_relaxed(&s->deadline, w->limit != 0 ? now + w->limit : 0);
         mp__store_release(&s->item, index << 1 | 1);
+        if (me->insight != NULL)
+            mp__insight_begin(me->insight, now);
         int code = w->task(input_of(w, index), output_of(w, index), w->context);
         check_identity(me);
-        end_item(w, index, code);
+        now = mp__now();
+        bool failed = end_item(w, index, code);
+        if (me->insight != NULL)
+            mp__insight_item(me->insight, w, index, now, failed);
     }
     mp__store_release(&s->item, index << 1);
     mp__store_relaxed(&s->deadline, 0);
@@ -168,7 +179,8 @@ static void run_range(worker *me)
     bool paced = w->units > 1 && !w->fixed;
     int64_t began = paced ? mp__now() : 0;
     mp__failure_begin();
-    uint64_t end = w->limit != 0 ? run_carefully(me, w, range) : run_quickly(me, w, range);
+    bool careful = w->limit != 0 || me->insight != NULL;
+    uint64_t end = careful ? run_carefully(me, w, range) : run_quickly(me, w, range);
     me->ran += end - range.start;
     if (end < range.end) { /* nobody wants the rest */
         mp__work_fail_range(w, end, me->range.end, MP_ECANCELED, "canceled before it ran");
@@ -188,7 +200,12 @@ static bool find_work(void *arg)
     worker *me = arg;
     if (mp__claim_get(me->slot, &me->range) && me->range.start < me->range.end)
         return true; /* left by the last worker here */
-    return mp__claim_take(me->control, me->number, &me->pace, &me->range);
+    if (mp__claim_take(me->control, me->number, &me->pace, &me->range))
+        return true;
+    if (me->insight != NULL && !me->waiting)
+        mp__insight_wait(me->insight);
+    me->waiting = true;
+    return false;
 }
 
 /* Waits for work. False: there will be none. */
@@ -198,7 +215,11 @@ static bool wait_for_work(worker *me)
     /* Who gets the result of a single task may send the next one: then this worker is awake. */
     if (mp__load_relaxed(&s->work) != NULL && !mp__claim_leaves_more(s))
         mp__idle_promise(me->control, me->number);
-    return mp__idle_wait(me->control, me->number, find_work, me, MP__NEVER);
+    bool found = mp__idle_wait(me->control, me->number, find_work, me, MP__NEVER);
+    if (me->insight != NULL && me->waiting)
+        mp__insight_waited(me->insight);
+    me->waiting = false;
+    return found;
 }
 
 static void fail_pool(worker *me, int code)
@@ -232,6 +253,7 @@ _Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, unsigned
                  .slot = &plan->control->slot[slot],
                  .number = slot,
                  .generation = mp__registry_generation(),
+                 .insight = mp__load_relaxed(&plan->control->slot[slot].insight),
                  .items = (uint64_t)plan->options.max_tasks_per_child};
     mp__life_hold(&me.slot->life);
     mp__fence_seq(); /* pairs with mp__handle_settle(): it sees this life, or we see that end */
@@ -242,9 +264,13 @@ _Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, unsigned
         mp__limits_pin(slot);
     introduce(&me, number);
     initialize(&me);
+    if (me.insight != NULL)
+        mp__insight_ready(me.insight);
     mp__store_release(&me.slot->state, MP__SLOT_READY);
     while (!is_used_up(&me) && wait_for_work(&me))
         run_range(&me);
+    if (me.insight != NULL)
+        mp__insight_leave(me.insight);
     mp__store_release(&me.slot->state, MP__SLOT_LEAVING);
     if (plan->options.finalizer != NULL)
         plan->options.finalizer(plan->options.initializer_arg);
