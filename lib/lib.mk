@@ -9,7 +9,9 @@ SONAME   := libmproc.so.$(MAJOR)
 
 LIB_SRC  := $(wildcard lib/*/*.c)
 LIB_OBJ  := $(LIB_SRC:lib/%.c=$(O)/obj/lib/%.o)
-LIB_FLAGS := -Ilib -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec
+# Without PLT: what the library calls is bound when the program starts, also in a static one that is
+# bound lazily; else each worker of a pool binds the same functions anew, having been forked before.
+LIB_FLAGS := -Ilib -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt
 SO_FLAGS := -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/libmproc.map \
             -Wl,-z,defs,-z,now,-z,relro,-z,nodelete
 # Before glibc 2.34 these were libraries of their own; since then they are empty.

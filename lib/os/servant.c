@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why it is right. The program forks a middle process with the C library's fork(), which forks the
- * servant likewise and leaves; so the servant is init's child, and its thread ids and locks are as
- * after any fork. The program waits for the middle one by its id, with all signals held back in
- * this thread, and so in the two processes: none runs the program's handlers. A handler of the
- * program's in another thread may reap the middle one first; that does no harm.
+ * Why it is right. A middle process forks the servant with the C library's fork() and leaves; so
+ * the servant is init's child, and its thread ids and locks are as after any fork. The program
+ * waits for the middle one by its id, with all signals held back in this thread, and so in the two
+ * processes: none runs the program's handlers. A handler of the program's in another thread may
+ * reap the middle one first; that does no harm.
+ *
+ * The middle process is made by vfork(): it runs in the program's memory and on the stack of the
+ * thread that waits for it, so that its fork() is as one of that thread: the same atfork handlers
+ * on both sides, the same locks, and the memory is copied once, not twice. What it writes is what
+ * the thread would have written. It has descriptors of its own, as of the vfork(); what another
+ * thread has opened or closed since then differs, which os/owned.c sees by the files' identities,
+ * and the servant closes what it does not need. What it lacks of a process is put right in the
+ * servant (os/rseq.h); where that is not possible, it is made by fork() instead. (Only its being
+ * killed by its own id, within these microseconds, could leave a lock locked.)
  *
  * The servant's id is in shared memory before the middle process leaves. Its pidfd is opened while
  * the servant waits for the first ring, so that the id cannot have been used again unless the
@@ -19,6 +28,7 @@
 
 #include "os/clock.h"
 #include "os/poller.h"
+#include "os/rseq.h"
 
 #include <errno.h>
 #include <mproc/error.h>
@@ -66,36 +76,50 @@ static bool wait_for_ring(int bell)
     return n > 0;
 }
 
-_Noreturn static void be_middle(mp__servant *s, _Atomic int *pid, void (*run)(void *, int),
-                                void *arg)
+/* What the servant is to do. */
+typedef struct errand {
+    mp__servant *servant;
+    _Atomic int *pid;
+    void (*run)(void *arg, int bell);
+    void *arg;
+    bool renew; /* the middle process was made by vfork() */
+} errand;
+
+_Noreturn static void be_servant(const errand *e)
 {
-    mp__owned_bequeath(&s->other);
+    if (e->renew)
+        mp__rseq_renew();
+    if (wait_for_ring(e->servant->other.fd))
+        e->run(e->arg, e->servant->other.fd);
+    _exit(0);
+}
+
+_Noreturn static void be_middle(const errand *e)
+{
+    mp__owned_bequeath(&e->servant->other);
     pid_t child = fork();
-    if (child == 0) {
-        if (wait_for_ring(s->other.fd))
-            run(arg, s->other.fd);
-        _exit(0);
-    }
+    if (child == 0)
+        be_servant(e);
     if (child > 0)
-        mp__store_release(pid, (int)child); /* pairs with the load in mp__servant_start() */
+        mp__store_release(e->pid, (int)child); /* pairs with the load in fork_twice() */
     _exit(child > 0 ? 0 : errno);
 }
 
 /* Forks and reaps the middle process. Returns 0 or a code. */
-static int fork_twice(mp__servant *s, _Atomic int *pid, void (*run)(void *, int), void *arg)
+static int fork_twice(const errand *e)
 {
-    pid_t middle = fork();
+    pid_t middle = e->renew ? vfork() : fork(); /* NOLINT(clang-analyzer-security.*): see above */
     if (middle < 0)
         return MP_ESYS(errno);
     if (middle == 0)
-        be_middle(s, pid, run, arg);
+        be_middle(e);
     int status = 0;
     pid_t got;
     do
         got = waitpid(middle, &status, 0);
     while (got < 0 && errno == EINTR);
-    s->pid = mp__load_acquire(pid);
-    if (s->pid != 0)
+    e->servant->pid = mp__load_acquire(e->pid);
+    if (e->servant->pid != 0)
         return 0;
     int cause = got == middle && WIFEXITED(status) ? WEXITSTATUS(status) : EAGAIN;
     return MP_ESYS(cause != 0 ? cause : EAGAIN);
@@ -122,7 +146,8 @@ int mp__servant_start(mp__servant *s, _Atomic int *pid, void (*run)(void *arg, i
         sigset_t all, before;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &before);
-        rc = fork_twice(s, pid, run, arg);
+        errand e = {s, pid, run, arg, mp__rseq_renewable()};
+        rc = fork_twice(&e);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     mp__owned_close(&s->other);
