@@ -15,7 +15,7 @@ import math
 import os
 import sys
 
-LABELS, WIDTH, ROW, TOP, FIGURES = 216, 720, 24, 64, 96  # pixels
+LABELS, WIDTH, ROW, TOP, FIGURES = 236, 720, 24, 64, 96  # pixels
 UNITS = {  # what they say, and whether less is better
     "ns": ("nanoseconds", True),
     "us": ("microseconds", True),
