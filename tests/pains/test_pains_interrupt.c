@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 
-enum { WORKERS = 4, PROGRAM = WORKERS }; /* places in crew->pid */
+enum { WORKERS = 4, ITEMS_OF_ALL = 2 * WORKERS, PROGRAM = ITEMS_OF_ALL }; /* in crew->pid */
 
 enum way { CLOSE, TERMINATE, EXIT, SIGNAL, WAYS };
 
@@ -29,7 +29,7 @@ static bool the_same_work_on(mp_pool *pool)
         return false;
     for (int i = 0; i < WORKERS; i++) {
         bool known = false;
-        for (int k = 0; k < WORKERS; k++)
+        for (int k = 0; k < ITEMS_OF_ALL; k++)
             known = known || crew->pid[k] == (uint32_t)pids[i];
         if (!known)
             return false;
@@ -41,7 +41,7 @@ static bool the_same_work_on(mp_pool *pool)
 static int meet_an_interrupt(enum way way)
 {
     mp_pool *pool;
-    static const int in[2 * WORKERS] = {0, 1, 2, 3, 0, 1, 2, 3};
+    static const int in[ITEMS_OF_ALL] = {0, 1, 2, 3, 4, 5, 6, 7};
     mp__store_seq(&crew->pid[PROGRAM], (uint32_t)getpid());
     signal(SIGINT, way == SIGNAL ? SIG_DFL : on_interrupt);
     CHECK(mp_pool_new(&pool, .processes = WORKERS) == 0);
@@ -49,16 +49,15 @@ static int meet_an_interrupt(enum way way)
                   .task = hold,
                   .in = in,
                   .in_size = sizeof *in,
-                  .count = 2 * WORKERS,
+                  .count = ITEMS_OF_ALL,
                   .chunksize = 1};
     CHECK(mp_pool_run(pool, &job, MP_FOREVER) == MP_EINTR);
-    signal_word(&crew->began);
     if (way == EXIT)
         exit(20 + EXIT);
     if (way == TERMINATE)
         CHECK(mp_pool_terminate(pool) == 0);
     if (way == CLOSE) {
-        for (int i = 0; i < WORKERS; i++)
+        for (int i = 0; i < ITEMS_OF_ALL; i++)
             mp__store_seq(&crew->go[i], 1);
         CHECK(the_same_work_on(pool));
         CHECK(mp_pool_close(pool) == 0);
@@ -109,8 +108,7 @@ static double interrupt(enum way way)
     memset(notes, 0, sizeof *notes);
     assert_true(open_terminal(&master, &slave));
     pid_t program = start_on_terminal(way, master, slave);
-    for (int i = 0; i < WORKERS; i++)
-        assert_true(await(&crew->pid[i], 1));
+    assert_true(await(&crew->began, WORKERS)); /* whichever items they have begun with */
     double start = seconds();
     assert_int_equal(write(master, "\003", 1), 1);
     assert_int_equal(child_end(program), way == SIGNAL ? -SIGINT : 20 + (int)way);
