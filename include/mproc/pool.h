@@ -127,7 +127,7 @@ MP_API int mp_pool_create(mp_pool **out, const mp_pool_options *options);
  *         #MP_ECANCELED, see mp_last_task_error(); #MP_EINVAL: no pool, no task, a NULL array,
  *         sizes that overflow, a task that was loaded after the pool was made; #MP_ESTATE: closed,
  *         terminated, another process's pool, or its supervisor is gone; #MP_ENOMEM; #MP_EINTR:
- *         items that have not started are canceled, nothing is delivered
+ *         items that have not started are canceled, and out may be filled in part
  */
 MP_API int mp_pool_map(mp_pool *pool, mp_task task, const void *in, size_t in_size, void *out,
                        size_t out_size, size_t count);

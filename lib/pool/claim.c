@@ -264,6 +264,13 @@ bool mp__claim_take(mp__pool_control *c, uint32_t slot, mp__pace *pace, mp__rang
     return false;
 }
 
+bool mp__claim_next(mp__pool_control *c, uint32_t slot, const mp__pace *pace, mp__range *range)
+{
+    mp__slot *s = &c->slot[slot];
+    const mp__work *w = mp__load_relaxed(&s->work);
+    return slot < w->lanes && take_own(w, s, slot, pace->units, range);
+}
+
 bool mp__claim_leaves_more(const mp__slot *s)
 {
     const mp__work *w = mp__load_relaxed(&s->work);

@@ -60,6 +60,10 @@ typedef struct mp__pace {
  * next. False: there is nothing. */
 bool mp__claim_take(mp__pool_control *c, uint32_t slot, mp__pace *pace, mp__range *range);
 
+/* The same, but only of the worker's own lane of the work that it is at, which has several units:
+ * the common case. */
+bool mp__claim_next(mp__pool_control *c, uint32_t slot, const mp__pace *pace, mp__range *range);
+
 /* In a worker that has a claim: whether there may be more work than that. */
 bool mp__claim_leaves_more(const mp__slot *s);
 

@@ -6,6 +6,7 @@
 #include "os/clock.h"
 #include "os/interrupt.h"
 #include "pool/failure.h"
+#include "pool/stream.h"
 
 #include <mproc/error.h>
 
@@ -35,12 +36,16 @@ static int check_job(mp_pool *pool, const mp_job *job, bool into)
     return check_task(pool, job->task);
 }
 
-static int submit(mp_pool *pool, mp_result **out, const mp_job *job, bool into)
+static int check(mp_pool *pool, const mp_job *job, bool into)
+{
+    int rc = mp__handle_check(pool);
+    return rc < 0 ? rc : check_job(pool, job, into);
+}
+
+static int submit(mp_pool *pool, mp_result **out, const mp_job *job)
 {
     *out = NULL;
-    int rc = mp__handle_check(pool);
-    if (rc == 0)
-        rc = check_job(pool, job, into);
+    int rc = check(pool, job, false);
     return rc < 0 ? rc : mp__result_submit(pool, out, job);
 }
 
@@ -51,6 +56,14 @@ static void remember(const mp_result *r)
     mp__failure_remember(mp_result_error(r, &error) == 1 ? &error : NULL);
 }
 
+static int run_stream(mp_pool *pool, const mp_job *job)
+{
+    mp_task_error error = {0};
+    int rc = mp__stream_run(pool, job, &error);
+    mp__failure_remember(error.code != 0 ? &error : NULL);
+    return rc;
+}
+
 static int run(mp_pool *pool, const mp_job *job, double timeout)
 {
     mp_result *r;
@@ -59,7 +72,12 @@ static int run(mp_pool *pool, const mp_job *job, double timeout)
     if (timeout > 0 && mp__interrupted())
         return MP_EINTR;
     mp__failure_remember(NULL);
-    int rc = submit(pool, &r, job, true);
+    int rc = check(pool, job, true);
+    if (rc < 0)
+        return rc;
+    if (timeout == MP_FOREVER && mp__stream_suits(pool, job))
+        return run_stream(pool, job);
+    rc = mp__result_submit(pool, &r, job);
     if (rc < 0)
         return rc;
     rc = mp_result_wait(r, timeout);
@@ -90,7 +108,7 @@ int mp_pool_submit(mp_pool *pool, mp_result **out, const mp_job *job)
     mp_job whole;
     if (job == NULL || mp__options_read(&whole, sizeof whole, job) < 0)
         return MP_EINVAL;
-    return submit(pool, out, &whole, false);
+    return submit(pool, out, &whole);
 }
 
 int mp_pool_map(mp_pool *pool, mp_task task, const void *in, size_t in_size, void *out,
@@ -117,7 +135,7 @@ int mp_pool_map_async(mp_pool *pool, mp_result **out, mp_task task, const void *
                   .in_size = in_size,
                   .out_size = out_size,
                   .count = count};
-    return submit(pool, out, &job, false);
+    return submit(pool, out, &job);
 }
 
 int mp_pool_apply(mp_pool *pool, mp_task task, const void *in, size_t in_size, void *out,
