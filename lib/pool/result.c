@@ -150,8 +150,10 @@ static void show_progress(const mp_result *r)
     const mp_pool *pool = r->pool;
     size_t total = r->work->count;
     size_t done = total;
-    if (!mp__work_is_done(r->work))
+    if (!mp__work_is_done(r->work)) {
         done = pool != NULL ? total - mp__claim_left(pool->control, r->work) : 0;
+        done -= done == total; /* that all is done is told once */
+    }
     if (r->job.progress != NULL)
         r->job.progress(done, total, r->job.progress_arg);
     else if (pool != NULL && pool->plan.options.progress != NULL)
