@@ -165,7 +165,13 @@ static bool is_done(void *w)
     return mp__work_is_done(w);
 }
 
-/* Sleeps until the work is done, the supervisor is gone, or it is time to look again. */
+static bool tells_progress(const mp_result *r)
+{
+    return r->job.progress != NULL || (r->pool != NULL && r->pool->plan.options.progress != NULL);
+}
+
+/* Sleeps until the work is done, the supervisor is gone, or it is time to show progress. Whoever
+ * dies between the end of a work and its wake is buried by the supervisor, which wakes again. */
 static void sleep_once(mp_result *r, mp__deadline until)
 {
     mp__work *w = r->work;
@@ -175,7 +181,7 @@ static void sleep_once(mp_result *r, mp__deadline until)
     if (mp__work_is_done(w) || mp__robust_abandoned(alive))
         return;
     mp__watch watches[] = {{&w->done.word, ticket}, {life, alive}};
-    mp__sleep_any(watches, 2, mp__deadline_look_again(until));
+    mp__sleep_any(watches, 2, tells_progress(r) ? mp__deadline_look_again(until) : until);
 }
 
 int mp__result_await(mp_result *r, mp__deadline until)
