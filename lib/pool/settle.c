@@ -40,10 +40,11 @@ static bool is_unused(const mp_pool *pool, const mp__work *w)
     const mp__pool_control *c = pool->control;
     if (!mp__work_is_done(w) || w->order >= mp__load_seq(&c->first)->order)
         return false;
-    for (uint32_t i = 0; i <= c->slots; i++)
+    uint32_t used = mp__load_seq(&c->used); /* a later slot finds only what is first by now */
+    for (uint32_t i = 0; i < used; i++)
         if (mp__load_seq(&c->slot[i].work) == w)
             return false;
-    return true;
+    return mp__load_seq(&c->slot[c->slots].work) != w;
 }
 
 /* Those that are in use go to the end: a few that run for long do not hide the others. */
