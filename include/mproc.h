@@ -23,6 +23,7 @@
 #include <mproc/semaphore.h>
 #include <mproc/shared.h>
 #include <mproc/shared_memory.h>
+#include <mproc/task.h>
 #include <mproc/version.h>
 #include <mproc/wait.h>
 #include <mproc/with.h>

@@ -7,6 +7,7 @@
 #define MPROC_POOL_H
 
 #include <mproc/result.h>
+#include <mproc/task.h>
 
 /** @defgroup pool Pool
  *  @brief Runs a function over many inputs in worker processes. Python: Pool, ProcessPoolExecutor.
@@ -31,16 +32,6 @@
 /** Worker processes and the work they were given. */
 typedef struct mp_pool mp_pool;
 
-/**
- * A task: computes one output from one input, in a worker.
- *
- * @param in the item's input
- * @param[out] out where its output goes
- * @param context the job's context
- * @return a value >= 0; a negative one: the item failed with that task_code
- */
-typedef int (*mp_task)(const void *in, void *out, void *context);
-
 /** Options of mp_pool_create(). */
 typedef struct mp_pool_options {
     size_t size;                /**< sizeof(mp_pool_options); mp_pool_new() sets it. */
@@ -52,6 +43,9 @@ typedef struct mp_pool_options {
     int max_tasks_per_child;    /**< Replaces a worker after so many items; not given: never. */
     double task_timeout; /**< Seconds an item may take before its worker is killed and the item
                               is #MP_ETASKTIMEOUT; not given: no limit. */
+    double soft_timeout; /**< Seconds after which mp_task_overdue() is true; not given: no limit. */
+    int soft_signal;     /**< Sent to the worker then, once for each item; not given: none. A worker
+                              dies of a signal that its initializer has not prepared for. */
     int retries;         /**< How often an item whose worker died runs again; not given: 0. */
     int pin_cpus;        /**< #MP_YES: each worker stays on one processor. */
     const char *name;    /**< Names the workers: "name-1"; not given: "PoolWorker". */
@@ -81,6 +75,7 @@ typedef struct mp_job {
     size_t count;      /**< How many items; 0 succeeds at once. */
     size_t chunksize;  /**< How many items a worker takes at once; not given: chosen. */
     double time_limit; /**< As task_timeout, for this job; not given: the pool's. */
+    double soft_limit; /**< As soft_timeout, for this job; not given: the pool's. */
     int retries;       /**< As retries, for this job; not given: the pool's; #MP_NO: none. */
     mp_task_error *errors; /**< NULL, or count records, filled when the work is waited for. */
     void (*callback)(mp_result *r, void *arg); /**< Not in this release: must be NULL. */
@@ -245,17 +240,6 @@ MP_API int mp_pool_join(mp_pool *pool, double timeout);
  *  orderly way. In a process that inherited the handle it frees that copy alone.
  *  @param pool a pool, or NULL */
 MP_API void mp_pool_free(mp_pool *pool);
-
-/**
- * Fails the running item with a text: `return mp_task_fail(-7, "bad row %d", row);`
- *
- * In a task only; elsewhere it just returns. Thread-safe; not async-signal-safe.
- *
- * @param code the task_code; one >= 0 counts as -1
- * @param format as printf's; the text reaches the caller, cut to 255 bytes
- * @return code, or -1 if code >= 0
- */
-MP_API int mp_task_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /**
  * A progress function that draws a bar on standard error, if that is a terminal.

@@ -28,7 +28,8 @@ typedef struct mp_task_error {
     int signal;      /**< #MP_ECRASHED: the signal that killed the worker, or 0. */
     int exit_status; /**< #MP_ECRASHED: the worker's exit status if it called exit(). */
     char text[256];  /**< One sentence: the task's own, or the library's. */
-    char backtrace[1024]; /**< Empty in this release. */
+    char backtrace[1024]; /**< #MP_ECRASHED by SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT: where the
+                               worker was, in lines "#0 function+0x12 (module)", see @ref task. */
 } mp_task_error;
 
 MP_BEGIN_DECLS

@@ -23,6 +23,11 @@ const char *mp__signal_name(int number)
     return number > 0 && number < (int)(sizeof names / sizeof names[0]) ? names[number] : NULL;
 }
 
+bool mp__signal_is_one(int number)
+{
+    return number >= 0 && number < NSIG;
+}
+
 int mp__signal_self(int number)
 {
     int saved = errno;

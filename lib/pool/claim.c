@@ -308,6 +308,7 @@ void mp__claim_set(mp__pool_control *c, mp__slot *s, mp__range range)
     mp__work *w = mp__load_relaxed(&s->work);
     uint64_t word = mp__load_relaxed(&s->claim);
     mp__store_relaxed(&s->deadline, 0); /* nothing is running */
+    mp__store_relaxed(&s->soft, 0);
     mp__store_relaxed(&s->item, range.start << 1);
     mp__fence_compiler();
     MP_STEP("claim.set.item");

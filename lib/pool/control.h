@@ -5,6 +5,7 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "os/backtrace.h"
 #include "os/robust.h"
 #include "sync/waitword.h"
 
@@ -64,6 +65,7 @@ typedef struct mp__slot {
     _Atomic int pid;
     mp__robust life;                            /* held by the worker as long as it lives */
     _Atomic(struct mp__slot_insight *) insight; /* pool/insight.h; NULL: nothing is kept */
+    mp__crash crash;                            /* written by a worker that crashes */
 } mp__slot;
 
 /* One thing that went wrong, in a block of its own. */
@@ -73,6 +75,8 @@ typedef struct mp__failure {
     int code, task_code;
     int worker, signal, exit_status;
     char text[sizeof((mp_task_error *)NULL)->text];
+    uint32_t frames; /* of a crash: pool/crash.h */
+    uintptr_t frame[];
 } mp__failure;
 
 typedef struct mp__pool_control {

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "pool/failure.h"
 
+#include "pool/crash.h"
+#include "pool/task.h"
+
 #include <mproc/error.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-_Thread_local bool mp__failure_told;
-
-static _Thread_local struct {
-    bool running, failed;
-    int code;
-    char text[sizeof((mp_task_error *)NULL)->text];
-} task;
 
 static _Thread_local struct {
     bool set;
@@ -21,43 +14,19 @@ static _Thread_local struct {
 
 void mp__failure_begin(void)
 {
-    task.running = true;
-    task.failed = mp__failure_told = false;
-    task.code = 0;
-    task.text[0] = '\0';
+    mp__task_begin(NULL);
 }
 
 bool mp__failure_end(int *code)
 {
-    task.running = false;
-    if (*code < 0)
-        return true;
-    if (task.failed)
-        *code = task.code;
-    return task.failed;
+    bool failed = mp__task_has_said(*code) && mp__task_settle(NULL, 0, code);
+    mp__task_end();
+    return failed;
 }
 
 const char *mp__failure_text(void)
 {
-    return task.text;
-}
-
-int mp_task_fail(int code, const char *format, ...)
-{
-    if (code >= 0)
-        code = -1;
-    if (!task.running)
-        return code;
-    task.failed = mp__failure_told = true;
-    task.code = code;
-    task.text[0] = '\0';
-    if (format != NULL) {
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(task.text, sizeof task.text, format, arguments);
-        va_end(arguments);
-    }
-    return code;
+    return mp__task_text();
 }
 
 void mp__failure_remember(const mp_task_error *error)
@@ -86,4 +55,5 @@ void mp__failure_export(const mp__failure *f, mp_task_error *error)
     error->signal = f->signal;
     error->exit_status = f->exit_status;
     memcpy(error->text, f->text, sizeof error->text);
+    mp__crash_print(f, error->backtrace, sizeof error->backtrace);
 }

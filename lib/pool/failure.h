@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* mp_task_fail(): what the running task says about its failure, and what the last call left. */
+/* What went wrong, for people; and what the last call left for mp_last_task_error(). */
 #ifndef MPROC_POOL_FAILURE_H
 #define MPROC_POOL_FAILURE_H
 
-#include "pool/control.h"
+#include "pool/task.h"
 
-/* Whether the task that runs in this thread has said that it fails. */
-extern _Thread_local bool mp__failure_told;
+/* Whether the task that runs has said something: that it fails, or what it returns. */
+#define mp__failure_told (mp__task_said != MP__TASK_RUNNING)
 
-/* In a worker, around a task or initializer. end() returns whether it has failed, and with what. */
+/* In a worker, around an initializer, or an item that returns nothing of its own length. */
 void mp__failure_begin(void);
 bool mp__failure_end(int *code);
-
-/* The text of the one that has just ended; "" if it gave none. */
 const char *mp__failure_text(void);
 
 /* For mp_last_task_error(): of this thread's last waiting call; NULL: nothing failed. */

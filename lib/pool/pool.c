@@ -4,10 +4,12 @@
 
 #include "base/options.h"
 #include "os/atfork.h"
+#include "os/backtrace.h"
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/interrupt.h"
 #include "os/poller.h"
+#include "os/signals.h"
 #include "os/stdio.h"
 #include "os/thread.h"
 #include "pool/insight.h"
@@ -70,6 +72,7 @@ static int read_options(mp_pool_options *o, const mp_pool_options *given)
     bool sound = o->processes >= 0 && o->processes <= MP__WORKERS_MOST &&
                  o->max_tasks_per_child >= 0 && o->task_timeout >= 0 && o->retries >= 0 &&
                  (o->pin_cpus == 0 || o->pin_cpus == MP_YES || o->pin_cpus == MP_NO) &&
+                 o->soft_timeout >= 0 && mp__signal_is_one(o->soft_signal) &&
                  (o->start_method == 0 || o->start_method == MP_START_FORK) &&
                  (o->progress != NULL || o->progress_arg == NULL);
     if (!sound) /* a NaN compares as false */
@@ -204,6 +207,7 @@ static void settle_all(mp_pool *pool)
 static int start(mp_pool *pool)
 {
     mp__stdio_flush();
+    mp__backtrace_prepare();
     int rc = mp__servant_start(&pool->servant, &pool->control->supervisor_pid, mp__supervisor_run,
                                &pool->plan);
     if (rc < 0)

@@ -46,9 +46,9 @@ static const mp__wait_results waits = {find_bells, is_ready};
 
 /* ---- submission ---- */
 
-static int64_t limit_of(const mp_pool *pool, const mp_job *job)
+static int64_t limit_of(double job, double pool)
 {
-    double limit = job->time_limit > 0 ? job->time_limit : pool->plan.options.task_timeout;
+    double limit = job > 0 ? job : pool;
     if (limit > 0 && limit < 1e-9)
         return 1; /* 0 would be none at all */
     return limit > 9e8 ? 0 : (int64_t)(limit * 1e9);
@@ -105,7 +105,8 @@ static void remember_pool_failure(const mp_pool *pool)
 int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job)
 {
     mp__work_order order = {.job = job,
-                            .limit = limit_of(pool, job),
+                            .limit = limit_of(job->time_limit, pool->plan.options.task_timeout),
+                            .soft = limit_of(job->soft_limit, pool->plan.options.soft_timeout),
                             .retries = retries_of(pool, job),
                             .workers = pool->control->slots};
     mp_result *r = calloc(1, sizeof *r);
@@ -139,6 +140,8 @@ int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job)
     mp__idle_wake(pool->control, r->work->units);
     if (order.limit != 0 && job->count > 0)
         announce_limit(pool, order.limit);
+    if (order.soft != 0 && job->count > 0)
+        announce_limit(pool, order.soft);
     *out = r;
     return 0;
 }

@@ -26,7 +26,8 @@ static int check_task(mp_pool *pool, mp_task task)
 /* `into`: the output must have a place to go to already. */
 static int check_job(mp_pool *pool, const mp_job *job, bool into)
 {
-    if (job->time_limit != job->time_limit || job->time_limit < 0 || job->retries < MP_NO ||
+    if (job->time_limit != job->time_limit || job->time_limit < 0 ||
+        job->soft_limit != job->soft_limit || job->soft_limit < 0 || job->retries < MP_NO ||
         job->callback != NULL || job->callback_arg != NULL ||
         (job->progress == NULL && job->progress_arg != NULL))
         return MP_EINVAL;

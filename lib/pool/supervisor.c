@@ -24,6 +24,7 @@
 #include "os/stdio.h"
 #include "os/thread.h"
 #include "pool/claim.h"
+#include "pool/crash.h"
 #include "pool/idle.h"
 #include "pool/insight.h"
 #include "pool/limit.h"
@@ -98,7 +99,7 @@ static bool settle_item(const place *p, mp__slot *s, mp__work *w, uint64_t item,
         return false;
     }
     mp__store_relaxed(&s->attempts, 0);
-    mp__work_fail(w, item, code, describe(code, p->child.pid, exitcode));
+    mp__work_fail(w, item, code, mp__crash_keep(describe(code, p->child.pid, exitcode), s));
     return true;
 }
 
@@ -268,6 +269,8 @@ static void enforce_limits(supervisor *sv)
             p->killed = true;
             p->expired = deadline;
             mp__child_signal(&p->child, SIGKILL);
+        } else if (verdict == MP__LIMIT_SOFT && sv->plan->options.soft_signal != 0) {
+            mp__child_signal(&p->child, sv->plan->options.soft_signal);
         }
     }
     sv->next_limit = round.next;

@@ -99,6 +99,7 @@ int mp__work_create(mp__work **out, const mp__work_order *order)
     w->fixed = job->chunksize != 0;
     w->retries = order->retries;
     w->limit = order->limit;
+    w->soft = order->soft;
     w->all_failures = job->errors != NULL;
     fill_lanes(w, &p, block);
     mp__store_relaxed(&w->lowest, NONE_FAILED);

@@ -43,6 +43,7 @@ struct mp__work {
     _Atomic uint64_t *lane; /* the first, the others at MP__LANE_STRIDE: pool/claim.h */
     uint32_t units, lanes;  /* a slot has at most one lane */
     int64_t limit;          /* ns an item may take; 0: no limit */
+    int64_t soft;           /* ns until an item is overdue; 0: no limit */
     uint32_t retries;
     bool fixed;                /* units are claimed one by one, because the job says so */
     bool all_failures;         /* else those that lower `lowest` are enough */
@@ -65,7 +66,7 @@ struct mp__work {
 /* What a job asks of it. */
 typedef struct mp__work_order {
     const mp_job *job;
-    int64_t limit;
+    int64_t limit, soft;
     uint32_t retries;
     uint32_t workers;
 } mp__work_order;

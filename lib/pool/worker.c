@@ -7,6 +7,7 @@
  */
 #include "pool/worker.h"
 
+#include "os/backtrace.h"
 #include "os/clock.h"
 #include "os/dispositions.h"
 #include "os/limits.h"
@@ -16,6 +17,7 @@
 #include "pool/failure.h"
 #include "pool/idle.h"
 #include "pool/insight.h"
+#include "pool/task.h"
 #include "proc/entry.h"
 #include "proc/registry.h"
 
@@ -85,10 +87,9 @@ static void check_identity(const worker *me)
 /* The item has run; what it returned is not all that can be wrong. Returns whether it failed. */
 static bool end_item(mp__work *w, uint64_t index, int code)
 {
-    bool failed = mp__failure_end(&code);
+    bool failed = mp__task_settle(w, index, &code);
     if (failed)
         fail_item(w, index, code);
-    mp__failure_begin();
     return failed;
 }
 
@@ -120,7 +121,7 @@ static uint64_t run_quickly(worker *me, mp__work *w, mp__range range)
         mp__store_release(&s->item, index << 1 | 1); /* after the output of the item before */
         int code = task((const void *)in, (void *)out, context);
         check_identity(me);
-        if (__builtin_expect(code < 0 || mp__failure_told, 0))
+        if (mp__task_has_said(code))
             end_item(w, index, code);
         in += in_size;
         out += out_size;
@@ -137,18 +138,20 @@ static uint64_t run_carefully(worker *me, mp__work *w, mp__range range)
     for (; index < range.end && !is_stopped(w); index++) {
         mp__store_release(&s->item, index << 1); /* no deadline is beside another item's mark */
         mp__store_relaxed(&s->deadline, w->limit != 0 ? now + w->limit : 0);
+        mp__store_relaxed(&s->soft, w->soft != 0 ? now + w->soft : 0);
         mp__store_release(&s->item, index << 1 | 1);
         if (me->insight != NULL)
             mp__insight_begin(me->insight, now);
         int code = w->task(input_of(w, index), output_of(w, index), w->context);
         check_identity(me);
         now = mp__now();
-        bool failed = end_item(w, index, code);
+        bool failed = mp__task_has_said(code) && end_item(w, index, code);
         if (me->insight != NULL)
             mp__insight_item(me->insight, w, index, now, failed);
     }
     mp__store_release(&s->item, index << 1);
     mp__store_relaxed(&s->deadline, 0);
+    mp__store_relaxed(&s->soft, 0);
     return index;
 }
 
@@ -178,9 +181,10 @@ static void run_range(worker *me)
         range.end = range.start + (me->items - me->ran);
     bool paced = w->units > 1 && !w->fixed;
     int64_t began = paced ? mp__now() : 0;
-    mp__failure_begin();
-    bool careful = w->limit != 0 || me->insight != NULL;
+    mp__task_begin(w);
+    bool careful = w->limit != 0 || w->soft != 0 || me->insight != NULL;
     uint64_t end = careful ? run_carefully(me, w, range) : run_quickly(me, w, range);
+    mp__task_end();
     me->ran += end - range.start;
     if (end < range.end) { /* nobody wants the rest */
         mp__work_fail_range(w, end, me->range.end, MP_ECANCELED, "canceled before it ran");
@@ -260,6 +264,8 @@ _Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, unsigned
     if (mp__life_word_is_over(&me.control->supervisor))
         mp__child_leave(EXIT_FAILURE);
     mp__dispositions_of_worker();
+    mp__task_enter(me.control, slot);
+    mp__backtrace_arm(&me.slot->crash);
     if (plan->options.pin_cpus > 0)
         mp__limits_pin(slot);
     introduce(&me, number);
