@@ -84,17 +84,25 @@ static mp__range items_of(const mp__work *w, uint64_t from, uint64_t length)
 
 /* ---- Taking. */
 
+/* No claim; the slot's work is one that it had a claim on, or one that it only looks at. */
+static const claim dropped = {.length = 1}, fresh = {0};
+
+static bool was_dropped(uint64_t word)
+{
+    return claim_unpack(word).state == MP__CLAIM_NONE && claim_unpack(word).length != 0;
+}
+
 static void put_down(mp__slot *s)
 {
     uint64_t serial = claim_serial(mp__load_relaxed(&s->claim));
-    mp__store_seq(&s->claim, claim_pack((claim){0}, serial)); /* pairs with is_finished() */
+    mp__store_seq(&s->claim, claim_pack(dropped, serial)); /* pairs with is_finished() */
 }
 
 /* Says what the worker is about to take. */
 static void announce(mp__slot *s, const mp__work *w, claim wanted)
 {
     uint64_t serial = claim_serial(mp__load_relaxed(&s->claim)) + 1;
-    mp__store_relaxed(&s->claim, claim_pack((claim){0}, serial));
+    mp__store_release(&s->claim, claim_pack(dropped, serial)); /* all of the last one is done */
     mp__fence_compiler();
     MP_STEP("claim.take.put_down");
     mp__store_relaxed(&s->item, wanted.from * w->unit << 1);
@@ -225,9 +233,12 @@ static bool is_open(const mp__work *w)
 /* The first work with units to claim, which the slot then points to; NULL if there is none. */
 static mp__work *find(mp__pool_control *c, mp__slot *s)
 {
+    uint64_t serial = claim_serial(mp__load_relaxed(&s->claim));
+    mp__store_release(&s->claim, claim_pack(fresh, serial));
     for (;;) {
         mp__work *w = mp__load_seq(&c->first);
         mp__store_seq(&s->work, w); /* pairs with the program's look before it frees */
+        MP_STEP("claim.find.pointed");
         if (mp__load_seq(&c->first) != w)
             continue;
         if (is_open(w))
@@ -341,9 +352,14 @@ void mp__claim_resolve(mp__pool_control *c, uint32_t slot)
     mp__slot *s = &c->slot[slot];
     uint64_t word = mp__load_seq(&s->claim);
     claim its = claim_unpack(word);
-    if (its.state == MP__CLAIM_NONE || its.state == MP__CLAIM_HELD)
-        return;
     mp__work *w = mp__load_seq(&s->work);
+    if (its.state == MP__CLAIM_HELD)
+        return;
+    if (its.state == MP__CLAIM_NONE) {
+        if (!was_dropped(word)) /* it may have been freed before it stood in the slot */
+            mp__claim_forget(s);
+        return;
+    }
     if (was_taken(w, its, slot)) {
         mp__cas_seq(&s->claim, &word, HOLD(word));
         return;
@@ -375,8 +391,8 @@ static mp__range cut_all(mp__pool_control *c, const mp__work *w, uint64_t lane)
 uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched, int code,
                         const char *text)
 {
-    uint32_t fresh = MP__WORK_FRESH;
-    if (untouched && w->units > 1 && !mp__cas_seq(&w->started, &fresh, MP__WORK_WITHDRAWN))
+    uint32_t started = MP__WORK_FRESH;
+    if (untouched && w->units > 1 && !mp__cas_seq(&w->started, &started, MP__WORK_WITHDRAWN))
         return 0; /* begun, or withdrawn before */
     uint64_t stopped = 0;
     for (uint32_t i = 0; i < w->lanes; i++) {
@@ -391,16 +407,27 @@ uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched, int co
     return stopped;
 }
 
+/* Whether a slot has a claim on a work. The claim before and behind its look at the work is the
+ * same: or it could be on another work, and the slot only look at this one. */
+static bool has_claim_on(const mp__slot *s, const mp__work *w)
+{
+    for (;;) {
+        uint64_t word = mp__load_seq(&s->claim);
+        if (claim_state(word) == MP__CLAIM_NONE || mp__load_seq(&s->work) != w)
+            return false;
+        if (mp__load_seq(&s->claim) == word)
+            return true;
+    }
+}
+
 static bool is_finished(const mp__pool_control *c, const mp__work *w)
 {
     if (has_units(w))
         return false;
     uint32_t used = mp__load_acquire(&c->used);
-    for (uint32_t i = 0; i < used; i++) {
-        const mp__slot *s = &c->slot[i];
-        if (claim_state(mp__load_seq(&s->claim)) != MP__CLAIM_NONE && mp__load_seq(&s->work) == w)
+    for (uint32_t i = 0; i < used; i++)
+        if (has_claim_on(&c->slot[i], w))
             return false;
-    }
     return true;
 }
 

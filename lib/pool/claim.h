@@ -30,6 +30,10 @@
  *
  * What of a claim is settled is in slot->item; it is written while the claim is NONE.
  *
+ * A NONE that follows a claim says so (its length is 1) until the worker looks for another work. A
+ * work that was only looked at may have been freed before it stood in the slot: the supervisor
+ * leaves it alone.
+ *
  * A work of one unit is done when who took it has run it. One of several is done when all lanes are
  * empty and no slot has a claim on it. Who has nothing to take from it any more drops its claim and
  * then looks at all lanes and all others' claims, sequentially consistent: the last one finds them
@@ -77,7 +81,8 @@ void mp__claim_set(mp__pool_control *c, mp__slot *s, mp__range range);
 /* In a worker that has no claim: it does not look at a work any more. */
 void mp__claim_forget(mp__slot *s);
 
-/* In the supervisor, for a slot whose worker is dead: what has become of an OWN or WANTED claim. */
+/* In the supervisor, for a slot whose worker is dead: what has become of an OWN or WANTED claim. If
+ * slot->work is not NULL then it may be used. */
 void mp__claim_resolve(mp__pool_control *c, uint32_t slot);
 
 /* Nobody claims any more of it: what nobody has claimed fails with that code. With `untouched` only
