@@ -282,6 +282,45 @@ bool mp__claim_next(mp__pool_control *c, uint32_t slot, const mp__pace *pace, mp
     return slot < w->lanes && take_own(w, s, slot, pace->units, range);
 }
 
+bool mp__stroll_begin(mp__pool_control *c, uint32_t slot, mp__stroll *st)
+{
+    mp__slot *s = &c->slot[slot];
+    const mp__work *w = mp__load_relaxed(&s->work);
+    if (slot >= w->lanes || w->units == 1)
+        return false;
+    uint64_t serial = claim_serial(mp__load_relaxed(&s->claim)) + 1;
+    *st = (mp__stroll){.lane = lane_of(w, slot),
+                       .claim = &s->claim,
+                       .item = &s->item,
+                       .unit = w->unit,
+                       .dropped = claim_pack(dropped, serial),
+                       .own = claim_pack((claim){MP__CLAIM_OWN, slot, 0, 1}, serial)};
+    return true;
+}
+
+/* As take_own() and announce(), with all that is the same each time made ready. */
+bool mp__stroll_on(const mp__stroll *st, uint64_t *item)
+{
+    uint64_t now = mp__load_acquire(st->lane);
+    while (!lane_is_empty(now)) {
+        uint64_t from = lane_start(now);
+        *item = from * st->unit;
+        mp__store_release(st->claim, st->dropped);
+        mp__fence_compiler();
+        MP_STEP("claim.stroll.put_down");
+        mp__store_relaxed(st->item, *item << 1);
+        mp__fence_compiler();
+        mp__store_relaxed(st->claim, st->own | from << (LENGTH_BITS + SERIAL_BITS + 2));
+        mp__fence_compiler();
+        MP_STEP("claim.stroll.announced");
+        if (__builtin_expect(mp__cas_seq(st->lane, &now, now + mp__lane_pack(1, 0, 0)), 1)) {
+            MP_STEP("claim.stroll.taken");
+            return true;
+        }
+    }
+    return false;
+}
+
 bool mp__claim_leaves_more(const mp__slot *s)
 {
     const mp__work *w = mp__load_relaxed(&s->work);

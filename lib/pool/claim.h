@@ -68,6 +68,17 @@ bool mp__claim_take(mp__pool_control *c, uint32_t slot, mp__pace *pace, mp__rang
  * the common case. */
 bool mp__claim_next(mp__pool_control *c, uint32_t slot, const mp__pace *pace, mp__range *range);
 
+/* The same, unit by unit, for works where that must cost next to nothing. */
+typedef struct mp__stroll {
+    _Atomic uint64_t *lane, *claim, *item;
+    uint64_t unit, dropped, own; /* the claim's words, but for the unit */
+} mp__stroll;
+
+/* Whether there is such a lane. */
+bool mp__stroll_begin(mp__pool_control *c, uint32_t slot, mp__stroll *st);
+/* False: the lane is empty. Else *item is the first of the next unit. */
+bool mp__stroll_on(const mp__stroll *st, uint64_t *item);
+
 /* In a worker that has a claim: whether there may be more work than that. */
 bool mp__claim_leaves_more(const mp__slot *s);
 

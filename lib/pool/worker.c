@@ -169,33 +169,85 @@ static void learn(worker *me, uint64_t units, int64_t took)
     me->pace.units = right < 1 ? 1 : right < more ? right : more;
 }
 
+static bool is_careful(const worker *me, const mp__work *w)
+{
+    return w->limit != 0 || w->soft != 0 || me->insight != NULL;
+}
+
+static uint64_t run_items(worker *me, mp__work *w, mp__range range)
+{
+    return is_careful(me, w) ? run_carefully(me, w, range) : run_quickly(me, w, range);
+}
+
 /* Runs a range, or as much of it as this worker may; the rest stays the slot's. */
-static void run_range(worker *me)
+static void run_range(worker *me, mp__work *w)
 {
     mp__slot *s = me->slot;
-    mp__work *w = mp__load_relaxed(&s->work);
     mp__range range = me->range;
     if (mp__pool_phase_of(me->control) >= MP__POOL_TERMINATED)
         mp__child_leave(0);
     if (me->items != 0 && range.end - range.start > me->items - me->ran)
         range.end = range.start + (me->items - me->ran);
-    bool paced = w->units > 1 && !w->fixed;
-    int64_t began = paced ? mp__now() : 0;
-    mp__task_begin(w);
-    bool careful = w->limit != 0 || w->soft != 0 || me->insight != NULL;
-    uint64_t end = careful ? run_carefully(me, w, range) : run_quickly(me, w, range);
-    mp__task_end();
+    uint64_t end = range.start;
+    if (mp__load_relaxed(&s->attempts) != 0) { /* they are the first item's alone */
+        end = run_items(me, w, (mp__range){end, end + 1});
+        mp__store_relaxed(&s->attempts, 0);
+    }
+    end = run_items(me, w, (mp__range){end, range.end});
     me->ran += end - range.start;
     if (end < range.end) { /* nobody wants the rest */
         mp__work_fail_range(w, end, me->range.end, MP_ECANCELED, "canceled before it ran");
         end = me->range.end;
     }
     mp__store_release(&s->item, end << 1);
-    mp__store_relaxed(&s->attempts, 0);
-    if (paced)
-        learn(me, (end - range.start + w->unit - 1) / w->unit, mp__now() - began);
+    me->range.start = end;
+}
+
+static void run_and_learn(worker *me, mp__work *w)
+{
+    uint64_t start = me->range.start;
+    int64_t began = mp__now();
+    run_range(me, w);
+    learn(me, (me->range.start - start + w->unit - 1) / w->unit, mp__now() - began);
+}
+
+/* The rest of the worker's own lane, if that is claimed item by item. */
+static void run_singly(worker *me, mp__work *w)
+{
+    mp__stroll st;
+    if (!w->fixed || w->unit != 1 || is_careful(me, w) || me->items != 0 ||
+        !mp__stroll_begin(me->control, me->number, &st))
+        return;
+    _Atomic uint64_t *item = &me->slot->item;
+    uint64_t index, end = mp__load_relaxed(item) >> 1;
+    while (!is_stopped(w) && mp__stroll_on(&st, &index)) {
+        mp__store_release(item, index << 1 | 1);
+        int code = w->task(input_of(w, index), output_of(w, index), w->context);
+        check_identity(me);
+        if (mp__task_has_said(code))
+            end_item(w, index, code);
+        end = index + 1;
+    }
+    mp__store_release(item, end << 1);
+}
+
+/* Runs a range, and then those that follow it in the worker's own lane. */
+static void run_claims(worker *me)
+{
+    mp__work *w = mp__load_relaxed(&me->slot->work);
+    bool paced = w->units > 1 && !w->fixed;
+    mp__task_begin(w);
+    do {
+        if (paced)
+            run_and_learn(me, w);
+        else
+            run_range(me, w);
+        run_singly(me, w);
+    } while (!is_used_up(me) && w->units > 1 &&
+             mp__claim_next(me->control, me->number, &me->pace, &me->range));
+    mp__task_end();
     if (is_used_up(me))
-        mp__claim_set(me->control, s, (mp__range){end, me->range.end});
+        mp__claim_set(me->control, me->slot, me->range);
 }
 
 /* Whether the worker has a range now. */
@@ -274,7 +326,9 @@ _Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, unsigned
         mp__insight_ready(me.insight);
     mp__store_release(&me.slot->state, MP__SLOT_READY);
     while (!is_used_up(&me) && wait_for_work(&me))
-        run_range(&me);
+        run_claims(&me);
+    if (mp__pool_phase_of(me.control) >= MP__POOL_TERMINATED)
+        mp__child_leave(0); /* not in order */
     if (me.insight != NULL)
         mp__insight_leave(me.insight);
     mp__store_release(&me.slot->state, MP__SLOT_LEAVING);
