@@ -17,7 +17,7 @@
  *  mp_task_time_left(), mp_task_index(), mp_worker_index() and mp_worker_data() tell of the item
  *  that the worker runs, in whichever thread.
  *
- *  A process that a task forks is no worker: there all these calls answer as they do in the program.
+ *  A process that a task forks is no worker: all these calls answer there as in the program.
  *
  *  **When a task crashes** by SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT, its item's
  *  #mp_task_error has a backtrace: a worker has handlers for these signals, unless the program
@@ -136,8 +136,9 @@ MP_API int mp_worker_index(void);
 MP_API void *mp_worker_data(void);
 
 /**
- * Keeps a pointer for this worker's later items: a connection, a table, a random generator that the
- * initializer has made and the finalizer releases. A worker that replaces this one begins with NULL.
+ * Keeps a pointer for this worker's later items: a connection, a table, a random generator that
+ * the initializer has made and the finalizer releases. A worker that replaces this one begins with
+ * NULL.
  *
  * Does nothing in a process that is no worker. Thread-safe, async-signal-safe.
  *

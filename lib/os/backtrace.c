@@ -6,8 +6,8 @@
  * handler.
  *
  * Why it ends. All signals of the kind are blocked in the handler: if it crashes itself the kernel
- * kills at once. If it hangs, in a lock of the dynamic linker's that a thread of this process keeps,
- * SIGALRM ends it. Another thread that crashes meanwhile waits, so that the first one's signal
+ * kills at once. If it hangs, in a lock of the dynamic linker's that another thread keeps, SIGALRM
+ * ends it. Another thread that crashes meanwhile waits, so that the first one's signal
  * kills and its backtrace is whole; not for ever, too.
  *
  * Only what is async-signal-safe is called, and backtrace(), which is it in practice once its first

@@ -11,10 +11,10 @@
 #define MP__FRAMES_MOST 32
 
 /*
- * | state   | set by                    | means                                            |
- * | QUIET   | before the process begins | no crash                                         |
- * | WRITING | the first thread in the handler, by one CAS | `frame` up to `count` is good  |
- * | WRITTEN | the same                  | that is all                                      |
+ * | state   | set by                           | means                                     |
+ * | QUIET   | the process, before it begins    | no crash                                  |
+ * | WRITING | a crashing thread, by one CAS    | `frame` is good up to `count`             |
+ * | WRITTEN | the same                         | that is all                               |
  */
 enum mp__crash_state { MP__CRASH_QUIET, MP__CRASH_WRITING, MP__CRASH_WRITTEN };
 
@@ -30,8 +30,8 @@ typedef struct mp__crash {
 void mp__backtrace_prepare(void);
 
 /* In a process, in the thread whose stack may overflow: SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT
- * leave a backtrace in *crash, which is QUIET then, before they kill. Those that are handled or ignored
- * already stay so. */
+ * leave a backtrace in *crash, which is QUIET then, before they kill. Those that are handled or
+ * ignored already stay so. */
 void mp__backtrace_arm(mp__crash *crash);
 
 /* Whether a process that was killed by this signal may have left one. */

@@ -355,10 +355,19 @@ static bool stop(mp_result *r, bool untouched)
     return any;
 }
 
+/* What runs may ask, and end early. */
+static void unwant(mp__work *w)
+{
+    uint32_t wanted = MP__WORK_WANTED;
+    mp__cas_relaxed(&w->canceled, &wanted, MP__WORK_UNWANTED);
+}
+
 void mp__result_abandon(mp_result *r)
 {
-    if (!mp__work_is_done(r->work))
-        stop(r, false);
+    if (mp__work_is_done(r->work))
+        return;
+    unwant(r->work);
+    stop(r, false);
 }
 
 int mp_result_cancel(mp_result *r)
@@ -406,6 +415,7 @@ void mp_result_free(mp_result *r)
         if (pool == NULL) {
             mp__work_free(r->work);
         } else {
+            unwant(r->work);
             mp__guard_lock(&pool->guard);
             mp__list_remove(&r->link);
             mp__handle_retire(pool, r->work);
