@@ -18,12 +18,10 @@ static void set(int number, void (*handler)(int))
 
 void mp__dispositions_of_helper(void)
 {
-    for (int number = 1; number < NSIG; number++) {
-        struct sigaction now;
-        if (sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_IGN &&
-            now.sa_handler != SIG_DFL)
-            set(number, SIG_DFL);
-    }
+    struct sigaction by_default = {.sa_handler = SIG_DFL}, was;
+    for (int number = 1; number < NSIG; number++)
+        if (sigaction(number, &by_default, &was) == 0 && was.sa_handler == SIG_IGN)
+            set(number, SIG_IGN);
     set(SIGCHLD, SIG_DFL); /* also if the program ignores it: the helper waits for its children */
     for (size_t i = 0; i < ENDINGS; i++) {
         struct sigaction now;

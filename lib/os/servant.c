@@ -18,7 +18,7 @@
  * The servant's id is in shared memory before the middle process leaves. Its pidfd is opened while
  * the servant waits for the first ring, so that the id cannot have been used again unless the
  * servant was killed in these microseconds. A servant that is hung up before it was ever rung for
- * leaves without having touched anything: the start has failed, and what it was to work on may be
+ * leaves without having touched anything but itself: the start has failed, and what it was to work on may be
  * gone.
  *
  * The bell is a socket pair. The program's end is closed in all its forked children (os/owned.c),
@@ -80,8 +80,7 @@ static bool wait_for_ring(int bell)
 typedef struct errand {
     mp__servant *servant;
     _Atomic int *pid;
-    void (*run)(void *arg, int bell);
-    void *arg;
+    const mp__servant_duty *duty;
     bool renew; /* the middle process was made by vfork() */
 } errand;
 
@@ -89,8 +88,10 @@ _Noreturn static void be_servant(const errand *e)
 {
     if (e->renew)
         mp__rseq_renew();
-    if (wait_for_ring(e->servant->other.fd))
-        e->run(e->arg, e->servant->other.fd);
+    int bell = e->servant->other.fd;
+    e->duty->prepare(e->duty->arg, bell);
+    if (wait_for_ring(bell))
+        e->duty->run(e->duty->arg, bell);
     _exit(0);
 }
 
@@ -132,7 +133,7 @@ static int watch_if_possible(mp__servant *s)
     return rc == MP_ESYS(EMFILE) || rc == MP_ESYS(ENFILE) || rc == MP_ENOMEM ? rc : 0;
 }
 
-int mp__servant_start(mp__servant *s, _Atomic int *pid, void (*run)(void *arg, int bell), void *arg)
+int mp__servant_start(mp__servant *s, _Atomic int *pid, const mp__servant_duty *duty)
 {
     int saved = errno;
     *s = (mp__servant){.bell = MP__OWNED_NONE, .other = MP__OWNED_NONE, .pidfd = MP__OWNED_NONE};
@@ -146,7 +147,7 @@ int mp__servant_start(mp__servant *s, _Atomic int *pid, void (*run)(void *arg, i
         sigset_t all, before;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &before);
-        errand e = {s, pid, run, arg, mp__rseq_renewable()};
+        errand e = {s, pid, duty, mp__rseq_renewable()};
         rc = fork_twice(&e);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }

@@ -15,11 +15,17 @@ typedef struct mp__servant {
     mp__owned pidfd; /* none where the system has none */
 } mp__servant;
 
-/* Forks a servant, which calls run(arg, bell) and never returns from it. `bell` there becomes
- * readable when the program rings, and is hung up when it ends, in whatever way, or calls execve().
- * *pid, in shared memory and 0, is set to the servant's id. Returns 0 or a code. */
-int mp__servant_start(mp__servant *s, _Atomic int *pid, void (*run)(void *arg, int bell),
-                      void *arg);
+/* What a servant does. `bell` becomes readable when the program rings, and is hung up when it ends,
+ * in whatever way, or calls execve(). */
+typedef struct mp__servant_duty {
+    void (*prepare)(void *arg, int bell); /* touches nothing that is not the servant's own */
+    void (*run)(void *arg, int bell);     /* then; never returns */
+    void *arg;
+} mp__servant_duty;
+
+/* Forks a servant. *pid, in shared memory and 0, is set to its id. Returns 0 or a code; in the
+ * latter case the servant leaves before it would run. */
+int mp__servant_start(mp__servant *s, _Atomic int *pid, const mp__servant_duty *duty);
 
 /* Rings. Never blocks, and raises no signal if the servant is gone. */
 void mp__servant_ring(mp__servant *s);

@@ -208,8 +208,8 @@ static int start(mp_pool *pool)
 {
     mp__stdio_flush();
     mp__backtrace_prepare();
-    int rc = mp__servant_start(&pool->servant, &pool->control->supervisor_pid, mp__supervisor_run,
-                               &pool->plan);
+    mp__servant_duty duty = {mp__supervisor_prepare, mp__supervisor_run, &pool->plan};
+    int rc = mp__servant_start(&pool->servant, &pool->control->supervisor_pid, &duty);
     if (rc < 0)
         return rc;
     rc = wait_for_start(pool);
@@ -311,8 +311,8 @@ int mp_pool_terminate(mp_pool *pool)
     int rc = mp__handle_check(pool);
     if (rc < 0)
         return rc;
-    mp__pool_enter(pool->control, MP__POOL_TERMINATED);
-    mp__servant_ring(&pool->servant);
+    if (mp__pool_enter(pool->control, MP__POOL_TERMINATED))
+        mp__servant_ring(&pool->servant);
     wait_until_gone(pool);
     settle_all(pool);
     mp__insight_finish(pool);

@@ -23,11 +23,13 @@
 #include "os/signals.h"
 #include "os/stdio.h"
 #include "os/thread.h"
+#include "pool/badge.h"
 #include "pool/claim.h"
 #include "pool/crash.h"
 #include "pool/idle.h"
 #include "pool/insight.h"
 #include "pool/limit.h"
+#include "proc/entry.h"
 
 #include <mproc/error.h>
 #include <mproc/process.h>
@@ -54,6 +56,7 @@ typedef struct supervisor {
     int bell;
     place *places;
     struct pollfd *polls; /* the bell, then one for each slot */
+    mp__badge badge;      /* of the worker that is forked next */
     unsigned forked;
     unsigned start_deaths;
     int64_t retry;      /* when to try again to fork; 0: nothing to try */
@@ -166,10 +169,16 @@ static int fork_worker(supervisor *sv, uint32_t slot)
     place *p = &sv->places[slot];
     mp__slot *s = &sv->control->slot[slot];
     int rc = mp__insight_start(sv->control, slot, sv->forked + 1);
-    if (rc == 0 && (rc = mp__lifeline_prepare(&p->line)) < 0)
-        mp__insight_cancel(sv->control, slot);
     if (rc < 0)
         return rc;
+    rc = mp__badge_make(&sv->badge, sv->plan, sv->forked + 1);
+    if (rc == 0)
+        rc = mp__lifeline_prepare(&p->line);
+    if (rc < 0) {
+        mp__badge_discard(&sv->badge);
+        mp__insight_cancel(sv->control, slot);
+        return rc;
+    }
     pid_t supervisor_pid = mp__process_id();
     p->ready = p->killed = false;
     p->warned = 0;
@@ -179,11 +188,12 @@ static int fork_worker(supervisor *sv, uint32_t slot)
     rc = mp__child_fork(&p->child);
     if (rc == 0) {
         mp__lifeline_arm(&p->line, supervisor_pid);
-        mp__worker_run(sv->plan, slot, sv->forked + 1);
+        mp__worker_run(sv->plan, slot, &sv->badge);
     }
     if (rc > 0)
         rc = mp__child_watch(&p->child);
     mp__lifeline_sent(&p->line);
+    mp__badge_discard(&sv->badge);
     if (rc < 0) {
         if (p->child.pid != 0)
             give_up(sv, slot);
@@ -352,9 +362,9 @@ static void start(supervisor *sv)
 }
 
 /* Closes what it inherited, but the bell and what the workers shall keep. */
-static void close_descriptors(const supervisor *sv)
+static void close_descriptors(const mp__pool_plan *plan, int bell)
 {
-    const int *keep = sv->plan->options.keep;
+    const int *keep = plan->options.keep;
     size_t count = 0;
     while (keep != NULL && keep[count] >= 0)
         count++;
@@ -363,9 +373,21 @@ static void close_descriptors(const supervisor *sv)
         return;
     for (size_t i = 0; i < count; i++)
         open[i] = keep[i];
-    open[count] = sv->bell;
+    open[count] = bell;
     mp__fd_close_all_but(open, count + 1);
     free(open);
+}
+
+void mp__supervisor_prepare(void *plan, int bell)
+{
+    mp__thread *self = mp__thread_self();
+    self->is_main = false; /* no program's mp_interrupt() to look for in its sleeps */
+    self->waits = (mp__spinner){.skip = 1}; /* the workers': nobody has submitted anything yet */
+    mp__dispositions_of_helper();
+    mp__stdio_disown();
+    close_descriptors(plan, bell);
+    if (mp__entry_prepare() < 0)
+        mp__child_leave(EXIT_FAILURE);
 }
 
 void mp__supervisor_run(void *arg, int bell)
@@ -373,9 +395,6 @@ void mp__supervisor_run(void *arg, int bell)
     const mp__pool_plan *plan = arg;
     uint32_t slots = plan->control->slots;
     mp__life_hold(&plan->control->supervisor);
-    mp__thread_self()->is_main = false; /* no program's mp_interrupt() to look for in its sleeps */
-    mp__dispositions_of_helper();
-    mp__stdio_disown();
     supervisor sv = {.plan = plan, .control = plan->control, .bell = bell};
     sv.places = calloc(slots, sizeof *sv.places);
     sv.polls = calloc(slots + (size_t)1, sizeof *sv.polls);
@@ -384,8 +403,6 @@ void mp__supervisor_run(void *arg, int bell)
         mp__pool_enter(plan->control, MP__POOL_FAILED);
         mp__child_leave(0);
     }
-    mp__fd_stdin_null();
-    close_descriptors(&sv);
     start(&sv);
     for (;;) {
         look(&sv);

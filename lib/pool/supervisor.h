@@ -6,7 +6,9 @@
 
 #include "pool/worker.h"
 
-/* In the servant (os/servant.h); `plan` is a mp__pool_plan. Never returns. */
+/* In the servant: what it does before it touches the pool; and then all the rest. `plan` is a
+ * mp__pool_plan. See os/servant.h. */
+void mp__supervisor_prepare(void *plan, int bell);
 void mp__supervisor_run(void *plan, int bell);
 
 #endif

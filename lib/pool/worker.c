@@ -43,26 +43,6 @@ typedef struct worker {
 /* Claims are so large that they are few, and so small that nobody waits for the rest of one. */
 #define CLAIM_NS (20 * MP__NS_PER_MS / 1000)
 
-/* The process objects that tasks see. */
-static void introduce(const worker *me, unsigned number)
-{
-    char name[256], identity[32];
-    snprintf(name, sizeof name, "%s-%u", me->plan->name, number);
-    snprintf(identity, sizeof identity, "%u", number);
-    mp_process *self = mp__process_new("Process", name, identity);
-    mp_process *parent = mp__process_new_parent(me->plan->program_pid, me->plan->program);
-    if (self == NULL)
-        mp__child_leave(EXIT_FAILURE);
-    self->daemon = true;
-    self->tied = true;
-    mp__store_relaxed(&self->parent_pid, me->plan->program_pid);
-    mp__entry_begin(self, parent, NULL);
-    /* The program lives: the supervisor, without which this process would be killed, watches it. */
-    if (parent != NULL)
-        mp__servant_watch_program(&parent->child.sentinel, me->plan->program_pid);
-    mp__process_tie_children();
-}
-
 static void fail_item(mp__work *w, uint64_t index, int code)
 {
     uint64_t lowest;
@@ -302,7 +282,7 @@ static void initialize(worker *me)
         fail_pool(me, code);
 }
 
-_Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, unsigned number)
+_Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, const mp__badge *badge)
 {
     worker me = {.plan = plan,
                  .control = plan->control,
@@ -320,7 +300,7 @@ _Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, unsigned
     mp__backtrace_arm(&me.slot->crash);
     if (plan->options.pin_cpus > 0)
         mp__limits_pin(slot);
-    introduce(&me, number);
+    mp__badge_wear(badge);
     initialize(&me);
     if (me.insight != NULL)
         mp__insight_ready(me.insight);

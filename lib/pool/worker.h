@@ -3,6 +3,7 @@
 #ifndef MPROC_POOL_WORKER_H
 #define MPROC_POOL_WORKER_H
 
+#include "pool/badge.h"
 #include "pool/control.h"
 
 /* What supervisor and workers know of the pool, inherited from the program by fork. */
@@ -14,7 +15,7 @@ typedef struct mp__pool_plan {
     int program_pid;
 } mp__pool_plan;
 
-/* In a freshly forked child of the supervisor, the `number`-th it has forked: never returns. */
-_Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, unsigned number);
+/* In a freshly forked child of the supervisor: never returns. */
+_Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, const mp__badge *badge);
 
 #endif

@@ -31,14 +31,29 @@ static void fence(int status, void *arg)
     mp__child_leave(status);
 }
 
-void mp__entry_begin(mp_process *self, mp_process *parent, mp__record *record)
+static void become(mp_process *self, mp_process *parent, mp__record *record)
 {
     entered.pid = mp__process_id();
     entered.parent = mp__child_parent_id();
     entered.record = record;
     mp__registry_become(self, parent);
+}
+
+int mp__entry_prepare(void)
+{
     mp__fd_stdin_null();
-    if (mp__child_at_exit(fence) < 0)
+    return mp__child_at_exit(fence);
+}
+
+void mp__entry_begin_prepared(mp_process *self, mp_process *parent)
+{
+    become(self, parent, NULL);
+}
+
+void mp__entry_begin(mp_process *self, mp_process *parent, mp__record *record)
+{
+    become(self, parent, record);
+    if (mp__entry_prepare() < 0)
         fence(EXIT_FAILURE, NULL); /* better not to run than to run the parent's handlers */
 }
 

@@ -11,6 +11,13 @@
  * and leaves. */
 void mp__entry_begin(mp_process *self, mp_process *parent, mp__record *record);
 
+/* In a process that forks such children and itself never calls exit(): does once what each of them
+ * would do for itself. Returns 0 or a code. */
+int mp__entry_prepare(void);
+
+/* Then, in such a child: the rest. It has no record. */
+void mp__entry_begin_prepared(mp_process *self, mp_process *parent);
+
 /* The same for a started process, gate and lifeline included; then runs it. */
 _Noreturn void mp__entry_run(mp_process *self, mp_process *parent);
 
