@@ -9,7 +9,7 @@
 
 enum { WORKERS = 4, ITEMS_OF_ALL = 2 * WORKERS, PROGRAM = ITEMS_OF_ALL }; /* in crew->pid */
 
-enum way { CLOSE, TERMINATE, EXIT, SIGNAL, WAYS };
+enum way { CLOSE, TERMINATE, EXIT, SIGNAL, HANGUP, WAYS }; /* HANGUP: of the terminal, instead */
 
 static void on_interrupt(int signal)
 {
@@ -110,12 +110,21 @@ static double interrupt(enum way way)
     pid_t program = start_on_terminal(way, master, slave);
     assert_true(await(&crew->began, WORKERS)); /* whichever items they have begun with */
     double start = seconds();
-    assert_int_equal(write(master, "\003", 1), 1);
-    assert_int_equal(child_end(program), way == SIGNAL ? -SIGINT : 20 + (int)way);
+    if (way == HANGUP)
+        close(master);
+    else
+        assert_int_equal(write(master, "\003", 1), 1);
+    assert_int_equal(child_end(program), way == SIGNAL   ? -SIGINT
+                                         : way == HANGUP ? -SIGHUP
+                                                         : 20 + (int)way);
     assert_true(all_are_gone());
     double took = seconds() - start;
-    assert_int_equal(notes->ready, way == SIGNAL ? 0 : 1);
+    assert_int_equal(notes->ready, way >= SIGNAL ? 0 : 1);
     assert_int_equal(notes->done, 0);
+    if (way == HANGUP) {
+        close(slave);
+        return took;
+    }
     /* Nobody has said anything before this. */
     assert_int_equal(write(slave, "!", 1), 1);
     assert_int_equal(read(master, text, sizeof text), 1);
@@ -139,7 +148,7 @@ static void b12_an_interrupt_is_the_programs_to_decide(void **state)
     }
     ours("B12",
          "Ctrl-C on a terminal: %d busy workers go on and print nothing; close and join, "
-         "terminate, exit and the signal's own death end within a second, all processes",
+         "terminate, exit, the signal's own death and a hangup end all processes within a second",
          WORKERS);
 }
 
