@@ -71,11 +71,11 @@ reasons = [e["args"]["reason"] for e in events if e["name"] in ("died", "ended")
 readied = [e for e in events if e["name"] == "start"]
 
 
-def of(outcome, number=1):
-    """The indexes of a work's items that came out so; each once."""
+def of(outcome, number=1, twice=0):
+    """The indexes of a work's items that came out so; each once, but for so many that ran again."""
     found = [i for e in work if e["args"]["work"] == number and e["args"]["outcome"] == outcome
              for i in range(e["args"]["index"], e["args"]["index"] + e["args"]["count"])]
-    assert len(set(found)) == len(found), "an item stands twice"
+    assert len(set(found)) >= len(found) - twice, "an item stands twice"
     return set(found)
 
 
