@@ -73,9 +73,10 @@ MP_API int mp_queue_create(mp_queue **out, const mp_queue_options *options);
 /** mp_queue_create() with keywords: `mp_queue_new(&q, .maxsize = 8)`. */
 #define mp_queue_new(...) MP_I_NEW(mp_queue, __VA_ARGS__)
 
-/** Frees the queue and what is in it, for all processes: nobody may use it any more. That a message
- *  has come out does not say that who put it has left mp_queue_put(): join its process first, or
- *  let it tell you in another way. Thread-safe; not async-signal-safe.
+/** Frees the queue and what is in it, for all processes: nobody may use it any more. Who has put
+ *  the message that has come out, or closed the queue, may still be on its way out of that call: it
+ *  is waited for, but not longer than a second, should it be stopped (SIGSTOP) there.
+ *  Thread-safe; not async-signal-safe.
  *  @param q a queue, or NULL */
 MP_API void mp_queue_free(mp_queue *q);
 

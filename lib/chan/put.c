@@ -20,8 +20,9 @@ static int ring(mp_queue *q)
 }
 
 /* Ends a put: with put_lock held lightly, the bell announced and `count` messages published. */
-static void unlock_and_wake(mp_queue *q, mp__thread *self, int count)
+static void unlock_and_wake(mp_queue *q, mp__thread *self, mp__life *life, int count)
 {
+    mp__queue_begin_end(q, life);
     uint32_t word =
         mp__mutex_free(&q->ring.put_lock); /* a full barrier: the looks come behind it */
     if (mp__sleepers_any(&q->not_empty))
@@ -31,6 +32,7 @@ static void unlock_and_wake(mp_queue *q, mp__thread *self, int count)
     self->gave = true;
     if (mp__doorbells_any(&q->arrivals))
         mp__doorbells_ring(&q->arrivals);
+    mp__queue_end(q, life);
 }
 
 /* The common case: a short message, room for it, no doorbell, and nobody else putting. Returns
@@ -39,6 +41,7 @@ static bool put_at_once(mp_queue *q, const void *data, size_t length)
 {
     mp__thread *self = mp__thread_self();
     mp__ring *r = &q->ring;
+    mp__life *life = mp__queue_known_here(self);
     if (!mp__mutex_take_lightly(&r->put_lock, self))
         return false;
     mp__fence_after_change(); /* as in ring() */
@@ -54,7 +57,7 @@ static bool put_at_once(mp_queue *q, const void *data, size_t length)
     mp__ring_publish_one(r, upto);
     MP_STEP("queue.put.published_at_once");
     mp__lease_put(&q->books, mp__ring_unpack(upto).count);
-    unlock_and_wake(q, self, 1);
+    unlock_and_wake(q, self, life, 1);
     return true;
 }
 
@@ -81,13 +84,14 @@ static void publish(mp_queue *q, const mp__ring_batch *batch, int count, const m
         MP_STEP("queue.put.loan_gone");
         mp__store_relaxed(&b->publishing, NULL);
     }
-    unlock_and_wake(q, self, count);
+    unlock_and_wake(q, self, self->life, count);
 }
 
 /* Puts as many of the messages as fit, at least one, or returns why not. */
 static int try_put(mp_queue *q, const mp__ring_message *messages, int count, mp__patience *p)
 {
     mp__ring *r = &q->ring;
+    mp__queue_known_here(mp__thread_self());
     int rc = mp__queue_lock_put(q, p);
     if (rc < 0)
         return rc;

@@ -13,6 +13,12 @@
  * again. All is in order by then but for what mp__ring_repair() repairs. A getter that has joined
  * looks whether put_lock is held, and if so sleeps for MP__QUEUE_PUT_NS at most.
  *
+ * Who has got a message, or the end, may free the queue at once, while who put it, or closed, has
+ * still to look for sleepers: it says in its life record that it does, and mp_queue_free() waits.
+ * (It cannot look before it unlocks instead. What stir() saw is not enough: one that stands before
+ * its sleep, with a ticket that a wake has voided since, finds that good again when another joins
+ * behind stir(); tests/models/sleepers.pml has that.)
+ *
  * Putters that wait for room look again every 100 ms: a getter's death between taking and waking
  * costs them so much.
  */
@@ -107,11 +113,52 @@ int mp_queue_create(mp_queue **out, const mp_queue_options *options)
     return 0;
 }
 
+/* A moment's rest between two looks at a word that nobody wakes for. False: it is enough. */
+static bool rest(_Atomic uint32_t *word, int looks, mp__deadline until)
+{
+    if (looks < 100)
+        mp__pause();
+    else if (mp__deadline_passed(until))
+        return false;
+    else
+        mp__futex_wait(word, mp__load_relaxed(word), mp__deadline_in_ns(MP__NS_PER_MS / 10));
+    return true;
+}
+
+/* Waits until the thread touches the queue no more, or is dead. */
+static void await_end(const mp_queue *q, mp__life *life, mp__deadline until)
+{
+    for (int i = 0; mp__load_acquire(&life->uses) == mp__queue_name(q); i++) /* pairs with end() */
+        if (mp__robust_abandoned(mp__load_acquire(&life->node.word)) ||
+            !rest(&life->uses, i, until))
+            return;
+}
+
+/* Somebody's message may have come out, or the end, who is still in the call that put it. */
+static void await_putters(mp_queue *q)
+{
+    mp__mutex *m = &q->ring.put_lock;
+    mp__deadline until = mp__deadline_in_ns(MP__QUEUE_FREE_NS);
+    mp__robust_reclaim(&m->word); /* a lock held lightly is not marked at a death */
+    int rc = mp__mutex_acquire(m, until, false);
+    if (rc == MP_OWNERDEAD)
+        repair(q);
+    if (rc == 0 || rc == MP_OWNERDEAD)
+        mp__mutex_unlock(m);
+    mp__life *life;
+    for (uint32_t i = 1; (life = mp__life_at(i)) != NULL; i++)
+        await_end(q, life, until);
+    for (int i = 0; mp__load_acquire(&q->strangers) != 0; i++)
+        if (!rest(&q->strangers, i, until))
+            return;
+}
+
 void mp_queue_free(mp_queue *q)
 {
     if (!mp__queue_is(q))
         return;
     mp__store_relaxed(&q->magic, 0);
+    await_putters(q);
     mp__fileno_forget(&q->arrivals);
     mp__doorbells_fini(&q->arrivals);
     mp__doorbells_fini(&q->departures);
@@ -159,19 +206,23 @@ int mp_queue_close(mp_queue *q)
 {
     if (!mp__queue_is(q))
         return MP_EINVAL;
+    mp__thread *self = mp__thread_self();
+    mp__life *life = mp__queue_known_here(self);
     mp__queue_lock_put_for_sure(q);
     mp__fence_after_change();
     mp__sleepers_stir(&q->not_empty);
     ring_all(q);
-    mp__robust_announce_bell(mp__thread_self(),
-                             &q->not_empty.word); /* and who is woken wakes all */
-    mp__store_release(&q->ring.closed, 1);        /* pairs with why_empty() */
+    mp__robust_announce_bell(self, &q->not_empty.word); /* and who is woken wakes all */
+    mp__store_release(&q->ring.closed, 1);              /* pairs with why_empty() */
     MP_STEP("queue.close.closed");
     mp__sleepers_wake(&q->not_empty, MP__SLEEPERS_ALL);
+    mp__queue_begin_end(q, life);
     mp__mutex_unlock(&q->ring.put_lock);
     MP_STEP("queue.close.unlocked");
     mp__sleepers_wake(&q->not_empty, MP__SLEEPERS_ALL);
     MP_STEP("queue.close.getters_woken");
     mp__waitword_wake(&q->not_full, MP__WAKE_ALL);
-    return ring_all(q);
+    int rc = ring_all(q);
+    mp__queue_end(q, life);
+    return rc;
 }

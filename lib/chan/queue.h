@@ -8,6 +8,7 @@
 #include "chan/lease.h"
 #include "chan/ring.h"
 #include "sync/doorbell.h"
+#include "sync/life.h"
 #include "sync/sleepers.h"
 #include "sync/waitword.h"
 
@@ -19,6 +20,9 @@
 /* Who waits and sees a put going on looks again after that. */
 #define MP__QUEUE_PUT_NS MP__NS_PER_MS
 
+/* How long mp_queue_free() waits for those who are still in a put, and stopped there. */
+#define MP__QUEUE_FREE_NS MP__NS_PER_S
+
 /* Between two looks of who waits while others are busy; some 0.3 to 1 us. */
 #define MP__QUEUE_CALM_PAUSES 32u
 
@@ -28,7 +32,8 @@ struct mp_queue {
     _Alignas(MP__CACHE_LINE) mp__sleepers not_empty;
     mp__doorbells arrivals; /* a message has come, or the end */
     _Alignas(MP__CACHE_LINE) mp__waitword not_full;
-    mp__doorbells departures; /* a place has become free, or the end */
+    mp__doorbells departures;   /* a place has become free, or the end */
+    _Atomic uint32_t strangers; /* threads without a life record, between begin_end() and end() */
     mp__ring ring;
     mp__books books;
 };
@@ -48,6 +53,39 @@ static inline bool mp__queue_has_message(const mp_queue *q)
 static inline bool mp__queue_is_being_put(const mp_queue *q)
 {
     return !mp__robust_abandoned(mp__load_seq(&q->ring.put_lock.word));
+}
+
+/*
+ * Around the end of a put or a close: known_here() without any lock, begin_end() before the unlock,
+ * end() behind the last look at the queue. Who has got the message, or the end, may free the queue
+ * meanwhile: mp_queue_free() takes put_lock, and so sees all who have come to their unlock; it
+ * waits for those, which costs them two stores.
+ */
+static inline mp__life *mp__queue_known_here(const mp__thread *self)
+{
+    mp__life *life = self->life;
+    return __builtin_expect(life != NULL, 1) ? life : mp__life_mine_soon();
+}
+
+static inline uint32_t mp__queue_name(const mp_queue *q)
+{
+    return (uint32_t)((uintptr_t)q >> 4) | 1; /* if it is another's as well, that is waited for */
+}
+
+static inline void mp__queue_begin_end(mp_queue *q, mp__life *life)
+{
+    if (__builtin_expect(life != NULL, 1))
+        mp__store_relaxed(&life->uses, mp__queue_name(q));
+    else
+        mp__add_relaxed(&q->strangers, 1);
+}
+
+static inline void mp__queue_end(mp_queue *q, mp__life *life)
+{
+    if (__builtin_expect(life != NULL, 1))
+        mp__store_release(&life->uses, 0); /* pairs with await_end() */
+    else
+        mp__add_seq(&q->strangers, UINT32_MAX); /* the same */
 }
 
 /* A call's patience: its deadline is computed only if it has to wait. */

@@ -26,7 +26,6 @@ bool mp__queue_is_writable(const mp_queue *q)
 }
 
 /* Whether the descriptor must stay ready. */
-/* Whether the descriptor must stay ready. */
 static bool is_ready(void *object)
 {
     mp_queue *q = object;

@@ -77,6 +77,7 @@ static void take(mp__thread *self, mp__life *life)
     MP_STEP("life.take.numbered");
     mp__store_relaxed(&life->pid, mp__process_id());
     mp__store_relaxed(&life->started, 0);
+    mp__store_relaxed(&life->uses, 0);
     mp__robust_announce(self, &life->node);
     mp__store_seq(&life->node.word, self->tid | MP__WAITERS); /* pairs with mp__life_is_over() */
     MP_STEP("life.take.taken");
@@ -86,7 +87,7 @@ static void take(mp__thread *self, mp__life *life)
     self->life = life;
 }
 
-mp__life *mp__life_mine(void)
+static mp__life *mine(bool patient)
 {
     mp__thread *self = mp__thread_self();
     if (self->life != NULL)
@@ -94,12 +95,26 @@ mp__life *mp__life_mine(void)
     if (mp_init() < 0)
         return NULL;
     mp__arena *a = mp__arena_get();
-    mp__mutex_lock(&a->lives_lock); /* a death in it left nothing that find_free() minds */
+    /* A death in it left nothing that find_free() minds. */
+    if (patient)
+        mp__mutex_lock(&a->lives_lock);
+    else if (mp__mutex_lock_briefly(&a->lives_lock) < 0)
+        return NULL;
     mp__life *life = find_free(a);
     if (life != NULL)
         take(self, life);
     mp__mutex_unlock(&a->lives_lock);
     return life;
+}
+
+mp__life *mp__life_mine(void)
+{
+    return mine(true);
+}
+
+mp__life *mp__life_mine_soon(void)
+{
+    return mine(false);
 }
 
 mp__life_id mp__life_id_of(const mp__life *life)

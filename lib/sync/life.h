@@ -29,6 +29,7 @@ typedef struct mp__life {
     _Atomic uint32_t serial;  /* how often it was taken */
     uint32_t index;           /* from 1 */
     _Atomic int32_t pid;      /* its holder's process */
+    _Atomic uint32_t uses;    /* what it still uses that another may free; 0: nothing */
     _Atomic uint64_t started; /* when that process began; 0: not known yet */
 
     /* The second cache line, which notifier and waiter pass to and fro; the first only tells. */
@@ -47,6 +48,9 @@ typedef uint64_t mp__life_id;
 
 /* The calling thread's record, taken at the first call; NULL: no memory for it. */
 mp__life *mp__life_mine(void);
+
+/* The same, but NULL also if a lock was busy for 1 ms. */
+mp__life *mp__life_mine_soon(void);
 
 mp__life_id mp__life_id_of(const mp__life *life);
 

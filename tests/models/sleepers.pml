@@ -35,6 +35,7 @@
  * check: -DKILLS=2 -DPUTTERS=1
  * broken: -DKILLS=1 -DPUTTERS=1 -DPUTS=2 stirred twice, the known hole
  * broken: -DKILLS=1 -DPUTTERS=1 -DNO_STIR who stands before its sleep is not stirred
+ * broken: -DKILLS=0 -DPUTTERS=1 -DPUTS=3 -DTAKES=2 -DLOOKS_ONCE no look for sleepers after the put
  * broken: -DKILLS=1 -DPUTTERS=1 -DJOIN_TURNS who joins turns the word back that was stirred
  * broken: -DKILLS=1 -DPUTTERS=1 -DGIVES_UP -DWAKES_IN_VAIN who gives up wakes for nothing
  * broken: -DKILLS=1 -DPUTTERS=1 -DNO_LOOK_AT_LOCK no look at the lock after join
@@ -127,12 +128,18 @@ inline kernel_announced()
 proctype putter(byte me)
 {
     byte had, i;
+#ifdef LOOKS_ONCE
+    bool asleep;
+#endif
     {
         do
         :: i == PUTS -> break
         :: else ->
             pending[me] = LOCK + 1;
             atomic { !HELD || LEFT_BY_DEAD -> word[LOCK] = me + 1 }; /* lock */
+#ifdef LOOKS_ONCE
+            asleep = (ANY != 0);
+#endif
 #ifndef NO_STIR
             if
             :: ANY -> word[W] = word[W] ^ TURN /* stir */
@@ -144,7 +151,14 @@ proctype putter(byte me)
 #endif
             items = items + ITEMS; /* put */
             word[LOCK] = 0;        /* unlock */
+#ifdef LOOKS_ONCE
+            if
+            :: asleep -> wake(ITEMS)
+            :: else
+            fi;
+#else
             wake(ITEMS);
+#endif
             atomic { pending[me] = 0; i++ }
         od;
         done[me] = true
