@@ -11,6 +11,7 @@
 #include "pool/task.h"
 
 #include "os/clock.h"
+#include "os/step.h"
 #include "proc/registry.h"
 
 #include <mproc/error.h>
@@ -69,6 +70,7 @@ static void publish(mp__work *w, uint64_t index)
     r->next = mp__load_relaxed(&w->returned);
     while (!mp__cas_release(&w->returned, &r->next, r)) /* pairs with the program's load */
         continue;
+    MP_STEP("task.settle.published");
 }
 
 bool mp__task_settle(mp__work *w, uint64_t index, int *code)
@@ -141,6 +143,7 @@ int mp_task_return(const void *data, size_t length)
     if (length > 0)
         memcpy(r->data, data, length);
     mp_shared_free(returned);
+    MP_STEP("task.return.replaced");
     returned = r;
     mp__task_said |= MP__TASK_RETURNED;
     return 0;
