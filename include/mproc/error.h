@@ -31,7 +31,7 @@
     X(MP_EEOF, -1008, "end of file: every copy of the other end is gone and nothing is left")      \
     X(MP_EPIPE, -1009, "broken pipe: every copy of the other end is gone")                         \
     X(MP_EMSGSIZE, -1010, "the message does not fit")                                              \
-    X(MP_EBROKEN, -1011, "the barrier is broken")                                                  \
+    X(MP_EBROKEN, -1011, "broken: a barrier, or shared memory that was written over")              \
     X(MP_ETASK, -1012, "the task failed")                                                          \
     X(MP_ETASKTIMEOUT, -1013, "the task was killed by its time limit")                             \
     X(MP_ECRASHED, -1014, "the process that ran the task died")                                    \
@@ -59,7 +59,7 @@
  * | MP_EEOF | EOFError, StopIteration | every copy of the other end is gone and nothing is left |
  * | MP_EPIPE | BrokenPipeError | every copy of the other end is gone; or a send was cut off midway by its deadline, which ends the connection |
  * | MP_EMSGSIZE | BufferTooShort | the buffer is too small, the message stays; or a message that can never fit |
- * | MP_EBROKEN | BrokenBarrierError | broken by abort, timeout, a failed action or a death |
+ * | MP_EBROKEN | BrokenBarrierError | a barrier: broken by abort, timeout, a failed action or a death; shared memory: somebody astray has written over it |
  * | MP_ETASK | the task's exception | the task returned a negative value |
  * | MP_ETASKTIMEOUT | - | the task was killed by its own time limit |
  * | MP_ECRASHED | (hangs, or BrokenProcessPool) | the process that ran the task died |

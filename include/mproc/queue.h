@@ -109,7 +109,8 @@ MP_API int mp_queue_put(mp_queue *q, const void *data, size_t length, double tim
  * @return the message's length, which may be 0; #MP_EEMPTY: empty until the deadline; #MP_EMSGSIZE:
  *         it does not fit, and stays; #MP_ECLOSED: closed, and nothing is left; #MP_EINVAL: no
  *         queue, buffer is NULL with a capacity, timeout is NaN; #MP_EAGAIN: as
- *         mp_queue_put(); #MP_EINTR
+ *         mp_queue_put(); #MP_EINTR; #MP_EBROKEN: somebody astray has written over the queue, whose
+ *         next message is none
  */
 MP_API ssize_t mp_queue_get(mp_queue *q, void *buffer, size_t capacity, double timeout);
 

@@ -409,8 +409,10 @@ static int get_next(mp_queue *q, mp__seat *s, mp__hold *into, mp__lease_wanted *
 {
     mp__books *b = &q->books;
     mp__ring_view v;
-    if (!mp__ring_look(&q->ring, &v) || v.message.kind != MP__RING_BLOCK)
+    if (!mp__ring_look(&q->ring, &v))
         return MP_EEMPTY;
+    if (v.message.kind != MP__RING_BLOCK)
+        return MP_EBROKEN; /* overwritten: all are blocks */
     int rc = wanted(arg, v.message.length);
     if (rc < 0)
         return rc;

@@ -12,15 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Closed is read first: then an empty ring stays empty. */
+/* 0: there is something to get. Closed is read first: then an empty ring stays empty. */
 static int why_empty(mp_queue *q)
 {
     uint32_t closed = mp__load_acquire(&q->ring.closed); /* pairs with mp_queue_close() */
-    if (mp__queue_has_message(q))
-        return 0;
-    if (q->books.redelivers && mp__lease_recall(q, closed))
+    if (!mp__queue_has_message(q) && q->books.redelivers && mp__lease_recall(q, closed))
         closed = 0; /* others' messages may still come back */
-    return mp__queue_has_message(q) ? 0 : closed ? MP_ECLOSED : MP_EEMPTY;
+    if (!mp__queue_has_message(q))
+        return closed ? MP_ECLOSED : MP_EEMPTY;
+    bool returned = mp__load_relaxed(&q->books.returned) != 0;
+    return !returned && mp__ring_is_broken(&q->ring) ? MP_EBROKEN : 0;
 }
 
 static bool matches(const mp__ring_message *m, mp__place *to)
@@ -54,7 +55,7 @@ static int view_one(mp_queue *q, mp__ring_view *v, mp__place *to)
     }
     if (!matches(&v->message, to))
         return MP_EMSGSIZE;
-    if (v->message.kind == MP__RING_BYTES)
+    if (v->message.kind != MP__RING_BLOCK)
         mp__ring_copy(to->data, &v->message);
     MP_STEP("queue.get.copied");
     return 0;

@@ -151,6 +151,10 @@ bool mp__ring_look(mp__ring *r, mp__ring_view *v);
  * Sets what the message and taking it need, and nothing else of the view. False: look. */
 bool mp__ring_glance(mp__ring *r, mp__ring_view *v);
 
+/* Whether there is a message that none of these can look at: the ring was overwritten by somebody
+ * astray. */
+bool mp__ring_is_broken(mp__ring *r);
+
 /* Widens the view by the message that follows, if there is one and it is near. */
 bool mp__ring_look_on(mp__ring *r, mp__ring_view *v);
 

@@ -76,7 +76,8 @@ static bool read_record(mp__ring_view *v)
     }
     size_t length = header >> MP__RING_LENGTH_SHIFT & MP__RING_LENGTH_MASK;
     uint32_t need = mp__ring_units(length);
-    if (length > MP__RING_INLINE_MOST || need > v->units - offset)
+    if (length > MP__RING_INLINE_MOST || need > v->units - offset ||
+        header >> MP__RING_KIND_SHIFT > MP__RING_BLOCK)
         return false;
     const uint64_t *bytes = &v->segment->unit[offset + 1];
     v->message = (mp__ring_message){(enum mp__ring_kind)(header >> MP__RING_KIND_SHIFT), bytes,
@@ -130,8 +131,14 @@ bool mp__ring_look(mp__ring *r, mp__ring_view *v)
         if (read_record(v))
             return true;
         if (mp__ring_is_current(r, v))
-            return false; /* the ring was overwritten by somebody astray */
+            return false; /* as mp__ring_is_broken() tells */
     }
+}
+
+bool mp__ring_is_broken(mp__ring *r)
+{
+    mp__ring_view v;
+    return locate(r, &v) && !read_record(&v) && mp__ring_is_current(r, &v);
 }
 
 bool mp__ring_look_on(mp__ring *r, mp__ring_view *v)
