@@ -41,6 +41,11 @@ typedef struct mp_pool_options {
     void *initializer_arg;      /**< Its argument. */
     void (*finalizer)(void *);  /**< Called with the same in each worker that ends in order. */
     int max_tasks_per_child;    /**< Replaces a worker after so many items; not given: never. */
+    size_t max_memory_per_child; /**< Replaces a worker whose memory has grown by so many bytes since it
+                                    was ready: private and resident, looked at between items, not
+                                    more often than every 5 ms; not given: never. */
+    double idle_timeout; /**< Seconds without work after which a worker leaves, all but one; work
+                              that is submitted brings them back; not given: never. */
     double task_timeout; /**< Seconds an item may take before its worker is killed and the item
                               is #MP_ETASKTIMEOUT; not given: no limit. */
     double soft_timeout; /**< Seconds after which mp_task_overdue() is true; not given: no limit. */

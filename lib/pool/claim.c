@@ -324,7 +324,8 @@ bool mp__stroll_on(const mp__stroll *st, uint64_t *item)
 bool mp__claim_leaves_more(const mp__slot *s)
 {
     const mp__work *w = mp__load_relaxed(&s->work);
-    return w->units > 1 || mp__load_seq(&w->following) != NULL; /* pairs with append() */
+    /* `following` pairs with append() */
+    return w == NULL || w->units > 1 || mp__load_seq(&w->following) != NULL;
 }
 
 void mp__claim_forget(mp__slot *s)

@@ -79,7 +79,7 @@ bool mp__stroll_begin(mp__pool_control *c, uint32_t slot, mp__stroll *st);
 /* False: the lane is empty. Else *item is the first of the next unit. */
 bool mp__stroll_on(const mp__stroll *st, uint64_t *item);
 
-/* In a worker that has a claim: whether there may be more work than that. */
+/* In a worker: whether there may be more work than what it has claimed. */
 bool mp__claim_leaves_more(const mp__slot *s);
 
 /* What is left of a slot's HELD claim; false if it has none. */

@@ -40,14 +40,16 @@ enum mp__pool_phase {
  * | STARTING | supervisor | forked; runs the initializer                                           |
  * | FAILING  | worker     | the initializer failed; it leaves                                      |
  * | READY    | worker     | takes work                                                             |
- * | LEAVING  | worker     | has no item any more: closed, or retired                               |
+ * | LEAVING  | worker     | has no item any more: closed, or used up, or too many                  |
+ * | RESTING  | worker     | the same, and needs no successor until there is work: it was idle      |
  */
 enum mp__slot_state {
     MP__SLOT_VACANT,
     MP__SLOT_STARTING,
     MP__SLOT_FAILING,
     MP__SLOT_READY,
-    MP__SLOT_LEAVING
+    MP__SLOT_LEAVING,
+    MP__SLOT_RESTING
 };
 
 typedef struct mp__work mp__work;
@@ -80,9 +82,11 @@ typedef struct mp__failure {
 } mp__failure;
 
 typedef struct mp__pool_control {
-    uint32_t slots;
-    uint32_t lookers;      /* so many workers without work may look instead of sleeping */
-    _Atomic uint32_t used; /* no slot from here on ever had a worker */
+    uint32_t slots;           /* the most workers that there can be */
+    _Atomic uint32_t target;  /* so many there shall be, in the first slots; set by the program */
+    _Atomic uint32_t resting; /* so many of those have none, until there is work; pool/leaving.h */
+    uint32_t lookers;         /* so many workers without work may look instead of sleeping */
+    _Atomic uint32_t used;    /* no slot from here on ever had a worker */
     _Atomic uint32_t phase;
     _Atomic int start_code;           /* why the supervisor could not start, or 0 */
     _Atomic int supervisor_pid;       /* set before it runs */
@@ -91,8 +95,8 @@ typedef struct mp__pool_control {
     _Atomic(mp__failure *) failure;   /* why the pool failed */
     struct mp__pool_insight *insight; /* pool/insight.h; NULL: nothing is kept */
     mp__waitword changed;             /* the program's threads: phase, start */
-    _Alignas(MP__CACHE_LINE) mp__waitword idle;         /* pool/idle.h */
-    _Atomic uint64_t looking[MP__WORKERS_MOST / 64];    /* pool/idle.h */
+    _Alignas(MP__CACHE_LINE) mp__waitword idle;         /* pool/idle.h, as is `looking` */
+    _Atomic uint64_t looking[MP__WORKERS_MOST / 64];
     _Alignas(MP__CACHE_LINE) _Atomic(mp__work *) first; /* pool/work.h */
     mp__slot slot[]; /* one more than `slots`: the last serves the supervisor's own looks */
 } mp__pool_control;

@@ -30,7 +30,7 @@ static int make_shared(mp__pool_control *c, bool traced)
     c->insight = mp_shared_calloc(1, sizeof *c->insight);
     if (c->insight == NULL)
         return mp_shared_error();
-    uint32_t chunks = MP__TRACE_EVENTS / MP__TRACE_CHUNK / (c->slots > 0 ? c->slots : 1);
+    uint32_t chunks = MP__TRACE_EVENTS / MP__TRACE_CHUNK / mp__load_relaxed(&c->target);
     c->insight->created = mp__now();
     c->insight->chunks = !traced ? 0 : chunks > CHUNKS_LEAST ? chunks : CHUNKS_LEAST;
     return 0;
@@ -53,7 +53,7 @@ int mp__insight_create(mp_pool *pool, const mp_pool_options *o)
 /* Workers that were not buried one by one. */
 static void close_accounts(mp__pool_control *c)
 {
-    for (uint32_t i = 0; i < c->slots; i++) {
+    for (uint32_t i = 0; i < mp__load_acquire(&c->used); i++) {
         const mp__slot_insight *m = mp__load_acquire(&c->slot[i].insight);
         if (m != NULL && mp__load_acquire(&m->manned))
             mp__insight_end(c, i, 0, ENDED_WITH);
@@ -78,7 +78,7 @@ void mp__insight_finish(mp_pool *pool)
 
 void mp__insight_free(mp__pool_control *c)
 {
-    for (uint32_t i = 0; i < c->slots; i++) {
+    for (uint32_t i = 0; i < mp__load_acquire(&c->used); i++) {
         mp__slot_insight *m = mp__load_relaxed(&c->slot[i].insight);
         for (uint32_t k = 0; m != NULL && k < m->chunks; k++)
             mp_shared_free(m->chunk[k]);
@@ -171,7 +171,7 @@ int mp_pool_insights(const mp_pool *pool, mp_insights *out)
     int64_t now = end_of(c);
     memset(out, 0, sizeof *out);
     out->elapsed = (double)(now - c->insight->created) / 1e9;
-    for (uint32_t i = 0; i < c->slots; i++) {
+    for (uint32_t i = 0; i < mp__load_acquire(&c->used); i++) {
         const mp__slot_insight *m = mp__load_acquire(&c->slot[i].insight);
         if (m != NULL)
             add_slot(out, m, (int)i, now);
@@ -235,7 +235,7 @@ void mp_pool_print_insights(const mp_pool *pool, FILE *to)
         return;
     fprintf(to, "%-20s %12s %8s %11s %5s %11s %11s %7s %7s\n", "place", "items", "failed", "busy s",
             "", "waiting s", "starting s", "starts", "deaths");
-    for (uint32_t i = 0; i < pool->control->slots; i++) {
+    for (uint32_t i = 0; i < mp__load_acquire(&pool->control->used); i++) {
         mp_worker_insights w;
         char name[NAME_SIZE];
         if (mp_pool_worker_insights(pool, (int)i, &w) < 0 || w.starts == 0)

@@ -23,8 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL_MAGIC UINT64_C(0x6d70726f63706f6f)
-#define GRACE_NS   (5 * MP__NS_PER_S)
+#define POOL_MAGIC  UINT64_C(0x6d70726f63706f6f)
+#define SLOTS_LEAST 32
+#define GRACE_NS    (5 * MP__NS_PER_S)
 
 static mp__guard pools_guard = MP__GUARD_INITIALIZER;
 static mp__link pools = MP__LIST(pools);
@@ -70,7 +71,8 @@ static int read_options(mp_pool_options *o, const mp_pool_options *given)
     if (rc < 0)
         return rc;
     bool sound = o->processes >= 0 && o->processes <= MP__WORKERS_MOST &&
-                 o->max_tasks_per_child >= 0 && o->task_timeout >= 0 && o->retries >= 0 &&
+                 o->max_tasks_per_child >= 0 && o->idle_timeout >= 0 && o->task_timeout >= 0 &&
+                 o->retries >= 0 &&
                  (o->pin_cpus == 0 || o->pin_cpus == MP_YES || o->pin_cpus == MP_NO) &&
                  o->soft_timeout >= 0 && mp__signal_is_one(o->soft_signal) &&
                  (o->start_method == 0 || o->start_method == MP_START_FORK) &&
@@ -114,18 +116,29 @@ static int make_plan(mp_pool *pool, const mp_pool_options *o)
 
 /* ---- making ---- */
 
-/* The list of works begins with one that has no items. */
-static int make_control(mp_pool *pool, uint32_t slots)
+/* What mp_pool_resize() may come to. */
+static uint32_t slots_for(uint32_t processes)
 {
+    uint32_t cpus = (uint32_t)mp_cpu_count();
+    uint32_t slots = 4 * (processes > cpus ? processes : cpus);
+    slots = slots > SLOTS_LEAST ? slots : SLOTS_LEAST;
+    return slots < MP__WORKERS_MOST ? slots : MP__WORKERS_MOST;
+}
+
+/* The list of works begins with one that has no items. */
+static int make_control(mp_pool *pool, uint32_t target)
+{
+    uint32_t slots = slots_for(target);
     pool->control =
         mp_shared_calloc(1, sizeof(mp__pool_control) + (slots + (size_t)1) * sizeof(mp__slot));
     if (pool->control == NULL)
         return mp_shared_error();
     int cpus = mp_cpu_count();
     pool->control->slots = slots;
+    mp__store_relaxed(&pool->control->target, target);
     pool->control->lookers = cpus > 3 ? (uint32_t)cpus / 2 : 1;
     mp_job none = {.size = sizeof none};
-    mp__work_order order = {.job = &none, .workers = slots};
+    mp__work_order order = {.job = &none, .workers = target};
     int rc = mp__work_create(&pool->last, &order);
     if (rc < 0)
         return rc;

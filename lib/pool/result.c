@@ -9,6 +9,7 @@
 #include "os/poller.h"
 #include "pool/failure.h"
 #include "pool/idle.h"
+#include "pool/leaving.h"
 #include "proc/registry.h"
 #include "sync/fileno.h"
 
@@ -108,7 +109,7 @@ int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job)
                             .limit = limit_of(job->time_limit, pool->plan.options.task_timeout),
                             .soft = limit_of(job->soft_limit, pool->plan.options.soft_timeout),
                             .retries = retries_of(pool, job),
-                            .workers = pool->control->slots};
+                            .workers = mp__load_relaxed(&pool->control->target)};
     mp_result *r = calloc(1, sizeof *r);
     if (r == NULL)
         return MP_ENOMEM;
@@ -138,6 +139,8 @@ int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job)
         return rc;
     }
     mp__idle_wake(pool->control, r->work->units);
+    if (mp__leaving_any_rest(pool->control))
+        mp__servant_ring(&pool->servant);
     if (order.limit != 0 && job->count > 0)
         announce_limit(pool, order.limit);
     if (order.soft != 0 && job->count > 0)

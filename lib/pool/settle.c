@@ -73,7 +73,7 @@ static void settle_work(mp_pool *pool, mp__work *w, int code, const char *text)
     mp__pool_control *c = pool->control;
     if (mp__work_is_done(w))
         return;
-    for (uint32_t i = 0; i < c->slots; i++) {
+    for (uint32_t i = 0; i < mp__load_acquire(&c->used); i++) {
         mp__slot *s = &c->slot[i];
         mp__range range;
         if (!mp__claim_get(s, &range) || mp__load_relaxed(&s->work) != w)
@@ -100,7 +100,7 @@ static void settle_everything(mp_pool *pool)
         code = MP_ETASK;
         text = why != NULL ? why->text : "the pool failed";
     }
-    for (uint32_t i = 0; i < c->slots; i++)
+    for (uint32_t i = 0; i < mp__load_acquire(&c->used); i++)
         mp__claim_resolve(c, i);
     mp__list_for_each (link, &pool->results)
         settle_work(pool, mp__container(link, mp_result, link)->work, code, text);
@@ -114,7 +114,7 @@ bool mp__handle_settle(mp_pool *pool)
     mp__guard_lock(&pool->guard);
     bool quiet = pool->over || mp__handle_is_lost(pool);
     mp__fence_seq(); /* pairs with mp__worker_run() */
-    for (uint32_t i = 0; i < c->slots && quiet && !pool->over; i++)
+    for (uint32_t i = 0; i < mp__load_acquire(&c->used) && quiet && !pool->over; i++)
         quiet = mp__life_word_is_over(&c->slot[i].life);
     if (quiet && !pool->over) {
         settle_everything(pool);

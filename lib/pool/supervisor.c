@@ -5,6 +5,9 @@
  * - A worker's death shows on its sentinel. Its claim is made definite, the item that it was
  *   running is settled or tried again, and the rest of its range waits in the slot for the next
  *   worker there (pool/claim.h, pool/worker.c).
+ * - Which slots shall have a worker follows from control->target, from what waits in them, and from
+ *   which are resting. A worker of a slot beyond the target leaves by itself (pool/leaving.h); if
+ *   it dies with a claim, another comes for that claim alone.
  * - The program's end, whatever its kind, hangs up the bell: the workers are killed.
  * - The supervisor's own death: the kernel kills the workers (os/lifeline.c). The program's threads
  *   watch its life word, and settle what is left when the workers' life words are over, too
@@ -13,54 +16,37 @@
  */
 #include "pool/supervisor.h"
 
-#include "os/child.h"
 #include "os/clock.h"
 #include "os/dispositions.h"
 #include "os/fd.h"
-#include "os/lifeline.h"
 #include "os/poller.h"
 #include "os/servant.h"
-#include "os/signals.h"
 #include "os/stdio.h"
 #include "os/thread.h"
-#include "pool/badge.h"
 #include "pool/claim.h"
-#include "pool/crash.h"
-#include "pool/idle.h"
-#include "pool/insight.h"
+#include "pool/crew.h"
 #include "pool/limit.h"
 #include "proc/entry.h"
 
 #include <mproc/error.h>
 #include <mproc/process.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define START_DEATHS_MOST 3                     /* in a row, before a worker was ever ready */
 #define RETRY_NS          (100 * MP__NS_PER_MS) /* between attempts to fork */
 #define STARVED_NS        (5 * MP__NS_PER_S)    /* without any worker, before the pool fails */
-
-/* A slot's process. */
-typedef struct place {
-    mp__child child; /* pid 0: none */
-    mp__lifeline line;
-    bool ready;      /* has been seen to take work */
-    bool killed;     /* by us */
-    int64_t expired; /* the deadline for which; -1: for none */
-    int64_t warned;  /* the soft deadline that it was told of last */
-} place;
+#define DEATH_NS          (5 * MP__NS_PER_MS)   /* lasting, deaths may come at this distance; */
+#define DEATHS_AT_ONCE    100                   /* so many may come at once */
 
 typedef struct supervisor {
-    const mp__pool_plan *plan;
+    mp__crew crew;
     mp__pool_control *control;
     int bell;
-    place *places;
-    struct pollfd *polls; /* the bell, then one for each slot */
-    mp__badge badge;      /* of the worker that is forked next */
-    unsigned forked;
+    struct pollfd *polls; /* the bell, then one for each worker */
     unsigned start_deaths;
-    int64_t retry;      /* when to try again to fork; 0: nothing to try */
-    int64_t starved;    /* since when there has been no worker at all; 0: there is one */
+    int64_t deaths;     /* until when the deaths so far would last, at their lasting distance */
+    int64_t retry;      /* when to fork again, having failed or having had too many deaths; or 0 */
+    int64_t starved;    /* since when no worker could be forked, and there is none; or 0 */
     bool timing;        /* items with a time limit may be running */
     int64_t next_limit; /* then: when one of those may pass */
 } supervisor;
@@ -71,191 +57,105 @@ static void fail_pool(supervisor *sv, const char *text)
     mp__pool_enter(sv->control, MP__POOL_FAILED);
 }
 
-static mp__failure *describe(int code, int pid, int exitcode)
+/* A worker that dies is replaced at once, but not if many do: then after a while that lets workers
+ * die no faster than the machine bears for ever. */
+static void count_death(supervisor *sv)
 {
-    char text[128];
-    const char *name = exitcode < 0 ? mp__signal_name(-exitcode) : NULL;
-    if (code == MP_ETASKTIMEOUT)
-        snprintf(text, sizeof text, "killed by its time limit");
-    else if (exitcode < 0)
-        snprintf(text, sizeof text, "the worker was killed by signal %d%s%s%s", -exitcode,
-                 name != NULL ? " (" : "", name != NULL ? name : "", name != NULL ? ")" : "");
-    else
-        snprintf(text, sizeof text, "the task ended its worker with exit status %d", exitcode);
-    mp__failure *f = mp__failure_create(code, pid, text);
-    if (f != NULL) {
-        f->signal = exitcode < 0 ? -exitcode : 0;
-        f->exit_status = exitcode > 0 ? exitcode : 0;
-    }
-    return f;
+    int64_t now = mp__now();
+    sv->deaths = (sv->deaths > now ? sv->deaths : now) + DEATH_NS;
+    int64_t debt = sv->deaths - now - DEATHS_AT_ONCE * DEATH_NS;
+    if (debt > 0 && sv->retry < now + debt)
+        sv->retry = now + debt;
 }
 
-/* The item that a dead worker was running: true if it is settled, false if it shall run again. */
-static bool settle_item(const place *p, mp__slot *s, mp__work *w, uint64_t item, int exitcode)
+static void judge(supervisor *sv, uint32_t slot, enum mp__end end)
 {
-    if (p->killed && p->expired != mp__load_relaxed(&s->deadline))
-        return false; /* its predecessor had ended just before we struck */
-    int code = p->killed ? MP_ETASKTIMEOUT : MP_ECRASHED;
-    uint32_t attempts = mp__load_relaxed(&s->attempts);
-    if (code == MP_ECRASHED && attempts < w->retries) {
-        mp__store_relaxed(&s->attempts, attempts + 1);
-        return false;
-    }
-    mp__store_relaxed(&s->attempts, 0);
-    mp__work_fail(w, item, code, mp__crash_keep(describe(code, p->child.pid, exitcode), s));
-    return true;
-}
-
-/* What a dead worker has left in its slot. */
-static void settle(supervisor *sv, uint32_t slot, int exitcode)
-{
-    mp__slot *s = &sv->control->slot[slot];
-    mp__claim_resolve(sv->control, slot);
-    mp__work *w = mp__load_relaxed(&s->work);
-    mp__range range;
-    if (mp__claim_get(s, &range)) {
-        uint64_t item = mp__load_acquire(&s->item);
-        range.start = item >> 1;
-        if ((item & 1) && settle_item(&sv->places[slot], s, w, item >> 1, exitcode))
-            range.start++;
-        mp__claim_set(sv->control, s, range);
-    } else if (w != NULL) {
-        mp__claim_finish(sv->control, w); /* it may have died before it looked itself */
-    }
-    if (!mp__claim_get(s, &range))
-        mp__claim_forget(s);
-    mp__idle_bury(sv->control, slot);
-}
-
-static void judge_start(supervisor *sv, enum mp__slot_state state)
-{
-    if (state == MP__SLOT_FAILING)
+    switch (end) {
+    case MP__END_FAILING:
         mp__pool_enter(sv->control, MP__POOL_FAILED);
-    else if (state == MP__SLOT_STARTING && ++sv->start_deaths >= START_DEATHS_MOST)
-        fail_pool(sv, "the workers die before they are ready");
-}
-
-static void bury(supervisor *sv, uint32_t slot, int exitcode)
-{
-    place *p = &sv->places[slot];
-    mp__slot *s = &sv->control->slot[slot];
-    enum mp__slot_state state = (enum mp__slot_state)mp__load_acquire(&s->state);
-    judge_start(sv, state);
-    mp__insight_end(sv->control, slot, exitcode, p->killed ? "time limit" : NULL);
-    settle(sv, slot, exitcode);
-    mp__child_drop(&p->child);
-    mp__lifeline_drop(&p->line);
-    p->child.pid = 0;
-    mp__store_relaxed(&s->pid, 0);
-    mp__store_relaxed(&s->state, MP__SLOT_VACANT);
-}
-
-/* A worker that cannot be watched: it may have begun to work, and what it was running runs
- * again. */
-static void give_up(supervisor *sv, uint32_t slot)
-{
-    place *p = &sv->places[slot];
-    p->child.has_pidfd = false; /* by its id, which nobody but us can free */
-    mp__child_signal(&p->child, SIGKILL);
-    mp__child_abandon(&p->child);
-    p->killed = true;
-    p->expired = -1; /* no deadline */
-    mp__insight_end(sv->control, slot, -SIGKILL, "it could not be watched");
-    settle(sv, slot, -SIGKILL);
-}
-
-static int fork_worker(supervisor *sv, uint32_t slot)
-{
-    place *p = &sv->places[slot];
-    mp__slot *s = &sv->control->slot[slot];
-    int rc = mp__insight_start(sv->control, slot, sv->forked + 1);
-    if (rc < 0)
-        return rc;
-    rc = mp__badge_make(&sv->badge, sv->plan, sv->forked + 1);
-    if (rc == 0)
-        rc = mp__lifeline_prepare(&p->line);
-    if (rc < 0) {
-        mp__badge_discard(&sv->badge);
-        mp__insight_cancel(sv->control, slot);
-        return rc;
+        break;
+    case MP__END_UNREADY:
+        if (++sv->start_deaths >= START_DEATHS_MOST)
+            fail_pool(sv, "the workers die before they are ready");
+        break;
+    case MP__END_DEATH:
+        count_death(sv);
+        break;
+    case MP__END_RESTING:
+        sv->crew.places[slot].resting = true;
+        mp__add_seq(&sv->control->resting, 1); /* pairs with mp__leaving_any_rest() */
+        break;
+    case MP__END_ORDERLY:
+        break;
     }
-    pid_t supervisor_pid = mp__process_id();
-    p->ready = p->killed = false;
-    p->warned = 0;
-    mp__store_relaxed(&s->state, MP__SLOT_STARTING);
-    if (slot >= mp__load_relaxed(&sv->control->used))
-        mp__store_seq(&sv->control->used, slot + 1); /* before it has a worker */
-    rc = mp__child_fork(&p->child);
-    if (rc == 0) {
-        mp__lifeline_arm(&p->line, supervisor_pid);
-        mp__worker_run(sv->plan, slot, &sv->badge);
-    }
-    if (rc > 0)
-        rc = mp__child_watch(&p->child);
-    mp__lifeline_sent(&p->line);
-    mp__badge_discard(&sv->badge);
-    if (rc < 0) {
-        if (p->child.pid != 0)
-            give_up(sv, slot);
-        else
-            mp__insight_cancel(sv->control, slot);
-        p->child.pid = 0;
-        mp__lifeline_drop(&p->line);
-        mp__store_relaxed(&s->state, MP__SLOT_VACANT);
-        return rc;
-    }
-    sv->forked++;
-    mp__store_relaxed(&s->pid, p->child.pid);
-    return 0;
 }
 
 /* A worker that got ready ends a row of deaths before that. */
-static void note_ready(supervisor *sv)
+static void note_ready(supervisor *sv, uint32_t slot)
 {
-    for (uint32_t i = 0; i < sv->control->slots; i++) {
-        place *p = &sv->places[i];
-        uint32_t state = mp__load_acquire(&sv->control->slot[i].state);
-        if (p->child.pid == 0 || p->ready || state < MP__SLOT_READY)
-            continue;
-        p->ready = true;
-        sv->start_deaths = 0;
-    }
+    mp__place *p = &sv->crew.places[slot];
+    if (p->ready || mp__load_acquire(&sv->control->slot[slot].state) < MP__SLOT_READY)
+        return;
+    p->ready = true;
+    sv->start_deaths = 0;
 }
 
 /* Buries who has died; returns how many live. */
 static uint32_t look_after_workers(supervisor *sv)
 {
-    uint32_t alive = 0;
-    note_ready(sv);
-    for (uint32_t i = 0; i < sv->control->slots; i++) {
-        if (sv->places[i].child.pid == 0)
+    uint32_t alive = 0, used = mp__crew_used(&sv->crew);
+    for (uint32_t i = 0; i < used; i++) {
+        if (sv->crew.places[i].child.pid == 0)
             continue;
-        int exitcode = mp__child_reap(&sv->places[i].child);
+        note_ready(sv, i);
+        int exitcode = mp__child_reap(&sv->crew.places[i].child);
         if (exitcode == MP_NO_EXITCODE)
             alive++;
         else
-            bury(sv, i, exitcode);
+            judge(sv, i, mp__crew_bury(&sv->crew, i, exitcode));
     }
     return alive;
 }
 
+/* Whether a slot shall get a worker now. */
+static bool is_wanting(const supervisor *sv, uint32_t slot)
+{
+    const mp__place *p = &sv->crew.places[slot];
+    mp__range left;
+    if (p->child.pid != 0)
+        return false;
+    if (slot < mp__load_relaxed(&sv->control->target))
+        return !p->resting;
+    return mp__claim_get(&sv->control->slot[slot], &left);
+}
+
+static void end_rest(supervisor *sv, uint32_t slot)
+{
+    if (sv->crew.places[slot].resting)
+        mp__sub_relaxed(&sv->control->resting, 1);
+    sv->crew.places[slot].resting = false;
+}
+
 /* Fills the empty places; returns how many workers there are then. */
-static uint32_t fill_up(supervisor *sv, uint32_t alive)
+static uint32_t fill_up(supervisor *sv, uint32_t alive, bool work)
 {
     int64_t now = mp__now();
-    if (alive == sv->control->slots || now < sv->retry)
+    if (now < sv->retry)
         return alive;
     sv->retry = 0;
-    for (uint32_t i = 0; i < sv->control->slots; i++) {
-        if (sv->places[i].child.pid != 0)
+    uint32_t target = mp__load_relaxed(&sv->control->target), used = mp__crew_used(&sv->crew);
+    bool failed = false;
+    for (uint32_t i = 0; i < (used > target ? used : target) && !failed; i++) {
+        if (work || i >= target)
+            end_rest(sv, i);
+        if (!is_wanting(sv, i))
             continue;
-        if (fork_worker(sv, i) < 0) {
-            sv->retry = now + RETRY_NS;
-            break;
-        }
-        alive++;
+        failed = mp__crew_fork(&sv->crew, i) < 0;
+        alive += !failed;
     }
-    if (alive > 0)
+    if (failed)
+        sv->retry = now + RETRY_NS;
+    if (!failed || alive > 0)
         sv->starved = 0;
     else if (sv->starved == 0)
         sv->starved = now;
@@ -268,22 +168,46 @@ static uint32_t fill_up(supervisor *sv, uint32_t alive)
 static void enforce_limits(supervisor *sv)
 {
     mp__limit_round round = mp__limit_begin(mp__load_relaxed(&sv->control->limit));
-    for (uint32_t i = 0; i < sv->control->slots; i++) {
-        place *p = &sv->places[i];
+    int soft_signal = sv->crew.plan->options.soft_signal;
+    uint32_t used = mp__crew_used(&sv->crew);
+    for (uint32_t i = 0; i < used; i++) {
+        mp__place *p = &sv->crew.places[i];
         int64_t deadline;
         if (p->child.pid == 0 || p->killed)
             continue;
         enum mp__limit_verdict verdict =
             mp__limit_look(&round, &sv->control->slot[i], &deadline, &p->warned);
-        if (verdict == MP__LIMIT_HARD) {
-            p->killed = true;
-            p->expired = deadline;
-            mp__child_signal(&p->child, SIGKILL);
-        } else if (verdict == MP__LIMIT_SOFT && sv->plan->options.soft_signal != 0) {
-            mp__child_signal(&p->child, sv->plan->options.soft_signal);
-        }
+        if (verdict == MP__LIMIT_HARD)
+            mp__crew_kill(&sv->crew, i, deadline);
+        else if (verdict == MP__LIMIT_SOFT && soft_signal != 0)
+            mp__child_signal(&p->child, soft_signal);
     }
     sv->next_limit = round.next;
+}
+
+/* Whether that slot runs an item of a work that shall be killed. The work is held in our own slot
+ * meanwhile, so that the program does not free it (pool/settle.c). */
+static bool is_to_be_killed(supervisor *sv, const mp__slot *s)
+{
+    mp__slot *mine = &sv->control->slot[sv->control->slots];
+    mp__work *w = mp__load_seq(&s->work);
+    if (w == NULL || !(mp__load_acquire(&s->item) & 1))
+        return false;
+    mp__store_seq(&mine->work, w);
+    bool answer = mp__load_seq(&s->work) == w && mp__load_acquire(&w->killed) != 0;
+    mp__claim_forget(mine);
+    return answer;
+}
+
+/* If one of them has just ended its item by itself, what it runs instead runs again. */
+static void enforce_kills(supervisor *sv)
+{
+    uint32_t used = mp__crew_used(&sv->crew);
+    for (uint32_t i = 0; i < used; i++) {
+        mp__place *p = &sv->crew.places[i];
+        if (p->child.pid != 0 && !p->killed && is_to_be_killed(sv, &sv->control->slot[i]))
+            mp__crew_kill(&sv->crew, i, -1);
+    }
 }
 
 static mp__deadline next_look(const supervisor *sv)
@@ -300,30 +224,26 @@ static mp__deadline next_look(const supervisor *sv)
 static bool wait_for_events(supervisor *sv)
 {
     int n = 0;
+    uint32_t used = mp__crew_used(&sv->crew);
     sv->polls[n++] = (struct pollfd){.fd = sv->bell, .events = POLLIN};
-    for (uint32_t i = 0; i < sv->control->slots; i++)
-        if (sv->places[i].child.pid != 0)
-            sv->polls[n++] =
-                (struct pollfd){.fd = mp__child_sentinel(&sv->places[i].child), .events = POLLIN};
+    for (uint32_t i = 0; i < used; i++) {
+        mp__child *child = &sv->crew.places[i].child;
+        if (child->pid != 0)
+            sv->polls[n++] = (struct pollfd){.fd = mp__child_sentinel(child), .events = POLLIN};
+    }
     mp__poll(sv->polls, n, next_look(sv));
     if (sv->polls[0].revents == 0)
         return true;
     bool lives = mp__servant_heed(sv->bell);
-    /* Afterwards: a limit that is announced later rings again. */
+    /* Afterwards: what is announced later rings again. */
     sv->timing = mp__load_seq(&sv->control->limit) != 0;
+    enforce_kills(sv);
     return lives;
 }
 
 _Noreturn static void kill_all(supervisor *sv)
 {
-    for (uint32_t i = 0; i < sv->control->slots; i++)
-        if (sv->places[i].child.pid != 0)
-            mp__child_signal(&sv->places[i].child, SIGKILL);
-    for (uint32_t i = 0; i < sv->control->slots; i++) {
-        mp__child *child = &sv->places[i].child;
-        while (child->pid != 0 && mp__child_reap(child) == MP_NO_EXITCODE)
-            mp__poll_one(mp__child_sentinel(child), POLLIN, mp__deadline_in_ns(MP__NS_PER_MS));
-    }
+    mp__crew_kill_all(&sv->crew);
     mp__child_leave(0);
 }
 
@@ -335,9 +255,9 @@ static void look(supervisor *sv)
     enum mp__pool_phase phase = mp__pool_phase_of(c);
     if (phase >= MP__POOL_TERMINATED)
         kill_all(sv);
-    bool work = mp__claim_any(c);
+    bool work = mp__claim_any(c); /* after who rests was counted */
     if (phase == MP__POOL_RUNNING || work)
-        alive = fill_up(sv, alive);
+        alive = fill_up(sv, alive, work);
     else
         sv->retry = 0;
     if (phase == MP__POOL_CLOSED && alive == 0 && !work)
@@ -351,8 +271,9 @@ static void look(supervisor *sv)
 static void start(supervisor *sv)
 {
     int rc = 0;
-    for (uint32_t i = 0; i < sv->control->slots && rc == 0; i++)
-        rc = fork_worker(sv, i);
+    uint32_t target = mp__load_relaxed(&sv->control->target);
+    for (uint32_t i = 0; i < target && rc == 0; i++)
+        rc = mp__crew_fork(&sv->crew, i);
     if (rc < 0) {
         mp__store_release(&sv->control->start_code, rc);
         mp__pool_enter(sv->control, MP__POOL_FAILED);
@@ -395,10 +316,11 @@ void mp__supervisor_run(void *arg, int bell)
     const mp__pool_plan *plan = arg;
     uint32_t slots = plan->control->slots;
     mp__life_hold(&plan->control->supervisor);
-    supervisor sv = {.plan = plan, .control = plan->control, .bell = bell};
-    sv.places = calloc(slots, sizeof *sv.places);
+    supervisor sv = {
+        .crew = {.plan = plan, .control = plan->control}, .control = plan->control, .bell = bell};
+    sv.crew.places = calloc(slots, sizeof *sv.crew.places);
     sv.polls = calloc(slots + (size_t)1, sizeof *sv.polls);
-    if (sv.places == NULL || sv.polls == NULL) {
+    if (sv.crew.places == NULL || sv.polls == NULL) {
         mp__store_release(&plan->control->start_code, MP_ENOMEM);
         mp__pool_enter(plan->control, MP__POOL_FAILED);
         mp__child_leave(0);

@@ -200,7 +200,7 @@ int mp__trace_write(const mp_pool *pool, const char *path)
     if (rc < 0)
         return rc;
     uint64_t dropped = 0;
-    for (uint32_t i = 0; i < c->slots; i++) {
+    for (uint32_t i = 0; i < mp__load_acquire(&c->used); i++) {
         const mp__slot_insight *m = mp__load_acquire(&c->slot[i].insight);
         dropped += m != NULL ? mp__trace_dropped(m) : 0;
     }
@@ -209,7 +209,7 @@ int mp__trace_write(const mp_pool *pool, const char *path)
                       "\"dropped\":%" PRIu64 "},\n\"traceEvents\":[",
                       dropped);
     print_metadata(&w, 0, "process_name", pool->plan.program);
-    for (uint32_t i = 0; i < c->slots; i++) {
+    for (uint32_t i = 0; i < mp__load_acquire(&c->used); i++) {
         const mp__slot_insight *m = mp__load_acquire(&c->slot[i].insight);
         if (m != NULL)
             print_line(&w, i + 1, m);

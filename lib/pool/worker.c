@@ -17,6 +17,7 @@
 #include "pool/failure.h"
 #include "pool/idle.h"
 #include "pool/insight.h"
+#include "pool/leaving.h"
 #include "pool/task.h"
 #include "proc/entry.h"
 #include "proc/registry.h"
@@ -38,10 +39,12 @@ typedef struct worker {
     uint64_t generation;       /* of this process */
     mp__slot_insight *insight; /* or NULL */
     bool waiting;              /* as far as that knows */
+    mp__leaving leaving;
 } worker;
 
 /* Claims are so large that they are few, and so small that nobody waits for the rest of one. */
-#define CLAIM_NS (20 * MP__NS_PER_MS / 1000)
+#define CLAIM_NS   (20 * MP__NS_PER_MS / 1000)
+#define LOOK_EVERY 64 /* items that are claimed one by one: whether the worker is one too many */
 
 static void fail_item(mp__work *w, uint64_t index, int code)
 {
@@ -135,9 +138,10 @@ static uint64_t run_carefully(worker *me, mp__work *w, mp__range range)
     return index;
 }
 
-static bool is_used_up(const worker *me)
+/* Whether the worker leaves when its claim is done. */
+static bool is_used_up(worker *me)
 {
-    return me->items != 0 && me->ran >= me->items;
+    return (me->items != 0 && me->ran >= me->items) || mp__leaving_is_due(&me->leaving);
 }
 
 /* So many units have taken so long: how many make a claim of the right size? */
@@ -196,7 +200,7 @@ static void run_singly(worker *me, mp__work *w)
 {
     mp__stroll st;
     if (!w->fixed || w->unit != 1 || is_careful(me, w) || me->items != 0 ||
-        !mp__stroll_begin(me->control, me->number, &st))
+        me->leaving.memory_most != 0 || !mp__stroll_begin(me->control, me->number, &st))
         return;
     _Atomic uint64_t *item = &me->slot->item;
     uint64_t index, end = mp__load_relaxed(item) >> 1;
@@ -207,8 +211,11 @@ static void run_singly(worker *me, mp__work *w)
         if (mp__task_has_said(code))
             end_item(w, index, code);
         end = index + 1;
+        if (end % LOOK_EVERY == 0 && mp__leaving_is_surplus(me->control, me->number))
+            break;
     }
     mp__store_release(item, end << 1);
+    me->range = (mp__range){end, end};
 }
 
 /* Runs a range, and then those that follow it in the worker's own lane. */
@@ -236,6 +243,8 @@ static bool find_work(void *arg)
     worker *me = arg;
     if (mp__claim_get(me->slot, &me->range) && me->range.start < me->range.end)
         return true; /* left by the last worker here */
+    if (mp__leaving_is_surplus(me->control, me->number))
+        return me->leaving.decided = true;
     if (mp__claim_take(me->control, me->number, &me->pace, &me->range))
         return true;
     if (me->insight != NULL && !me->waiting)
@@ -244,18 +253,19 @@ static bool find_work(void *arg)
     return false;
 }
 
-/* Waits for work. False: there will be none. */
+/* Waits for work. False: there will be none, or none for this worker. */
 static bool wait_for_work(worker *me)
 {
     const mp__slot *s = me->slot;
     /* Who gets the result of a single task may send the next one: then this worker is awake. */
     if (mp__load_relaxed(&s->work) != NULL && !mp__claim_leaves_more(s))
         mp__idle_promise(me->control, me->number);
-    bool found = mp__idle_wait(me->control, me->number, find_work, me, MP__NEVER);
+    mp__deadline end = mp__leaving_idle_end(me->number, me->plan->options.idle_timeout);
+    bool found = mp__idle_wait(me->control, me->number, find_work, me, end);
     if (me->insight != NULL && me->waiting)
         mp__insight_waited(me->insight);
     me->waiting = false;
-    return found;
+    return found && !me->leaving.decided;
 }
 
 static void fail_pool(worker *me, int code)
@@ -302,16 +312,23 @@ _Noreturn void mp__worker_run(const mp__pool_plan *plan, uint32_t slot, const mp
         mp__limits_pin(slot);
     mp__badge_wear(badge);
     initialize(&me);
+    mp__leaving_begin(&me.leaving, me.control, slot, plan->options.max_memory_per_child);
     if (me.insight != NULL)
         mp__insight_ready(me.insight);
     mp__store_release(&me.slot->state, MP__SLOT_READY);
-    while (!is_used_up(&me) && wait_for_work(&me))
-        run_claims(&me);
-    if (mp__pool_phase_of(me.control) >= MP__POOL_TERMINATED)
+    bool rests;
+    do {
+        rests = !wait_for_work(&me);
+        if (!rests)
+            run_claims(&me);
+    } while (!rests && !is_used_up(&me));
+    enum mp__pool_phase phase = mp__pool_phase_of(me.control);
+    if (phase >= MP__POOL_TERMINATED)
         mp__child_leave(0); /* not in order */
+    rests = rests && phase == MP__POOL_RUNNING && !me.leaving.decided;
     if (me.insight != NULL)
         mp__insight_leave(me.insight);
-    mp__store_release(&me.slot->state, MP__SLOT_LEAVING);
+    mp__store_release(&me.slot->state, rests ? MP__SLOT_RESTING : MP__SLOT_LEAVING);
     if (plan->options.finalizer != NULL)
         plan->options.finalizer(plan->options.initializer_arg);
     exit(0);
