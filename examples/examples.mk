@@ -5,7 +5,7 @@ CHAPTERS := communicating_with_pipe communicating_with_queue daemon killing_proc
             naming_processes process_in_subclass process_pool processes_barrier \
             run_background_nodaemons run_background_processes spawning_processes \
             spawning_processes_namespace
-PROGRAMS := $(CHAPTERS) eventloop wordcount
+PROGRAMS := $(CHAPTERS) eventloop insights wordcount
 
 myfunc_SRC    := myfunc_main.c myfunc.c
 spawning_processes_namespace_SRC := spawning_processes_namespace.c myfunc.c

@@ -14,7 +14,8 @@
 
 /** @name Insights
  *  Figures about the workers and the slowest items, kept by pools made with `.insights = MP_YES` or
- *  with `.trace`. They cost each item two looks at the clock; see @ref insights_cost "what that is".
+ *  with `.trace`. An item costs one look at the clock more, and a few stores; @ref insights_cost
+ *  "measured".
  *
  *  A worker counts in memory that outlives it, so its death loses nothing; the time of the item that
  *  it died in is counted by who buries it. A worker's *place* is numbered from 0: a replacement

@@ -264,7 +264,7 @@ static void time_limits_are_deaths_retirement_is_none(void **state)
     mp_pool_free(pool);
 }
 
-/* Who reads while workers count, and die, sees whole figures that never go back. */
+/* Who reads while workers count, and die, sees whole figures; counts never go back. */
 static void reading_while_they_run(void **state)
 {
     (void)state;
@@ -273,6 +273,7 @@ static void reading_while_they_run(void **state)
     mp_pool *pool;
     mp_result *r;
     mp_insights before = {.places = 0};
+    double begin = seconds();
     count_up(in, N);
     assert_int_equal(mp_pool_new(&pool, .processes = 2, .insights = MP_YES), 0);
     assert_int_equal(mp_pool_map_async(pool, &r, fail_every_tenth, in, sizeof *in, sizeof *out, N),
@@ -281,7 +282,7 @@ static void reading_while_they_run(void **state)
         mp_insights now = insights_of(pool);
         assert_true(now.total.items >= before.total.items && now.total.items <= N);
         assert_true(now.total.failed >= before.total.failed);
-        assert_true(now.total.busy >= before.total.busy - 1e-4);
+        assert_true(now.total.busy <= 2 * (seconds() - begin));
         for (int k = 0; k < now.slowest_count; k++)
             assert_true(now.slowest[k].index < N && now.slowest[k].work == 1);
         before = now;
