@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The reference: HTML from the headers and the texts. A warning is an error.
 
-DOCS_INPUT := include $(wildcard README.md docs/from-python.md docs/examples.md docs/design.md \
+DOCS_INPUT := include $(wildcard README.md docs/from-python.md docs/examples.md docs/insights.md docs/design.md \
     docs/decisions.md docs/pains.md CONTRIBUTING.md CHANGELOG.md)
 
 .PHONY: docs
