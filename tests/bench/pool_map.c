@@ -204,6 +204,12 @@ static void measure_ours(bench_party *p, memory where, mapper *run)
     mp_pool_free(pool);
 }
 
+static void measure_openmp(bench_party *p, memory where, mapper *run)
+{
+    measure(p, where, run);
+    bench_openmp_end();
+}
+
 static void by_forks(bench_party *p, const bench_map *map)
 {
     BENCH_CHECK(p, bench_fork_per_map(map));
@@ -229,9 +235,9 @@ PARTY(ours, measure_ours, PRIVATE, in_our_chunks)
 PARTY(ours_shared, measure_ours, OUR_SHARED, in_our_chunks)
 PARTY(ours_single, measure_ours, PRIVATE, our_one_by_one)
 PARTY(ours_single_shared, measure_ours, OUR_SHARED, our_one_by_one)
-PARTY(openmp_static, measure, PRIVATE, by_openmp_static)
-PARTY(openmp_static_shared, measure, ANY_SHARED, by_openmp_static)
-PARTY(openmp_dynamic, measure, PRIVATE, by_openmp_dynamic)
+PARTY(openmp_static, measure_openmp, PRIVATE, by_openmp_static)
+PARTY(openmp_static_shared, measure_openmp, ANY_SHARED, by_openmp_static)
+PARTY(openmp_dynamic, measure_openmp, PRIVATE, by_openmp_dynamic)
 PARTY(tbb_auto, measure, PRIVATE, by_tbb_auto)
 PARTY(tbb_auto_shared, measure, ANY_SHARED, by_tbb_auto)
 PARTY(tbb_grain, measure, PRIVATE, by_tbb_grain)

@@ -172,6 +172,7 @@ static void in_batches(bench_party *p, void (*run)(const bench_map *map))
 static void openmp_tasks(bench_party *p)
 {
     in_batches(p, bench_openmp_tasks);
+    bench_openmp_end();
 }
 
 static void tbb_tasks(bench_party *p)

@@ -3,7 +3,14 @@
 
 #ifdef BENCH_HAVE_OPENMP
 
+#include <omp.h>
+
 const bool bench_has_openmp = true;
+
+void bench_openmp_end(void)
+{
+    omp_pause_resource_all(omp_pause_hard);
+}
 
 void bench_openmp_static(const bench_map *map)
 {
@@ -35,6 +42,10 @@ void bench_openmp_tasks(const bench_map *map)
 #else
 
 const bool bench_has_openmp = false;
+
+void bench_openmp_end(void)
+{
+}
 
 void bench_openmp_static(const bench_map *map)
 {

@@ -26,6 +26,7 @@ typedef struct bench_map {
 extern const bool bench_has_openmp, bench_has_tbb;
 
 /* Two threads, the caller one of them. They share its memory, and nothing is left if one dies. */
+void bench_openmp_end(void); /* clang's leaves a file in /dev/shm if it is not told */
 void bench_openmp_static(const bench_map *map);
 void bench_openmp_dynamic(const bench_map *map); /* item by item */
 void bench_tbb_auto(const bench_map *map);       /* ranges as its partitioner likes them */
