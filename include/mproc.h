@@ -13,6 +13,7 @@
 #include <mproc/error.h>
 #include <mproc/event.h>
 #include <mproc/insight.h>
+#include <mproc/iterator.h>
 #include <mproc/lock.h>
 #include <mproc/pipe.h>
 #include <mproc/pool.h>

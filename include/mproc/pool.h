@@ -83,8 +83,10 @@ typedef struct mp_job {
     double soft_limit; /**< As soft_timeout, for this job; not given: the pool's. */
     int retries;       /**< As retries, for this job; not given: the pool's; #MP_NO: none. */
     mp_task_error *errors; /**< NULL, or count records, filled when the work is waited for. */
-    void (*callback)(mp_result *r, void *arg); /**< Not in this release: must be NULL. */
-    void *callback_arg;                        /**< Not in this release: must be NULL. */
+    void (*callback)(mp_result *r, void *arg); /**< The result's first done callback, see @ref
+                                                    result; of mp_pool_run(): called before that
+                                                    returns, unless it gives up. */
+    void *callback_arg;                        /**< Its last argument. */
     void (*progress)(size_t done, size_t total, void *arg); /**< As in the pool's options. */
     void *progress_arg;                                     /**< Its last argument. */
 } mp_job;
@@ -210,6 +212,22 @@ MP_API int mp_pool_run(mp_pool *pool, const mp_job *job, double timeout);
 MP_API int mp_pool_submit(mp_pool *pool, mp_result **out, const mp_job *job);
 
 /**
+ * Runs done callbacks that are due, and starts chained work, see @ref result; waits for the first.
+ *
+ * So a loop that ends when it returns 0 runs all there is:
+ * `while (mp_pool_dispatch(pool, MP_FOREVER) > 0) continue;`
+ * Thread-safe; not async-signal-safe.
+ *
+ * @param pool a pool: as long as its results have callbacks or chained work, it waits. Those of
+ *        other pools' results run, too
+ * @param timeout seconds
+ * @return how many callbacks it ran and chained jobs it started; 0: there is nothing to wait for;
+ *         #MP_ETIMEDOUT; #MP_EINVAL; #MP_ESTATE: another process's pool, or called in a callback;
+ *         #MP_EINTR
+ */
+MP_API int mp_pool_dispatch(mp_pool *pool, double timeout);
+
+/**
  * Says that no more work will come; what was submitted still runs. Python: close().
  *
  * Thread-safe; not async-signal-safe.
@@ -230,7 +248,8 @@ MP_API int mp_pool_close(mp_pool *pool);
 MP_API int mp_pool_terminate(mp_pool *pool);
 
 /**
- * Waits until a closed or terminated pool's processes are gone. Python: join().
+ * Waits until a closed or terminated pool's processes are gone. Callbacks that are due run in it,
+ * see @ref result. Python: join().
  *
  * Thread-safe; not async-signal-safe.
  *

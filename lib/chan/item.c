@@ -20,7 +20,12 @@ void mp__wait_set_process_descriptor(int (*descriptor)(const void *process))
 
 void mp__wait_set_results(const mp__wait_results *r)
 {
-    mp__store_release(&results, r); /* pairs with the load in find_result() */
+    mp__store_release(&results, r); /* pairs with the load below */
+}
+
+const mp__wait_results *mp__wait_get_results(void)
+{
+    return mp__load_acquire(&results);
 }
 
 int mp__item_wanted(const mp_waitable *item)

@@ -215,12 +215,9 @@ static int wait_begun(wait *w)
     return rc;
 }
 
-int mp_wait(mp_waitable *items, int count, double timeout)
+int mp__wait_for(mp_waitable *items, int count, mp__deadline until)
 {
-    wait w = {.items = items, .count = count};
-    if (count < 0 || (items == NULL && count > 0) || mp__deadline_in(timeout, &w.until) < 0)
-        return MP_EINVAL;
-
+    wait w = {.items = items, .count = count, .until = until};
     struct pollfd few[FEW];
     w.list = count < FEW ? few : malloc(((size_t)count + 1) * sizeof *w.list);
     if (w.list == NULL)
@@ -233,4 +230,15 @@ int mp_wait(mp_waitable *items, int count, double timeout)
     if (w.list != few)
         free(w.list);
     return rc;
+}
+
+int mp_wait(mp_waitable *items, int count, double timeout)
+{
+    mp__deadline until;
+    if (count < 0 || (items == NULL && count > 0) || mp__deadline_in(timeout, &until) < 0)
+        return MP_EINVAL;
+    const mp__wait_results *r = mp__wait_get_results();
+    if (r != NULL && mp__load_relaxed(r->following) != 0)
+        return mp__wait_and_follow(r, items, count, until);
+    return mp__wait_for(items, count, until);
 }

@@ -7,7 +7,10 @@
 #include "os/guard.h"
 #include "os/loaded.h"
 #include "os/servant.h"
+#include "pool/callback.h"
 #include "pool/claim.h"
+#include "pool/failure.h"
+#include "pool/returned.h"
 #include "pool/worker.h"
 
 struct mp_pool {
@@ -27,6 +30,7 @@ struct mp_pool {
     mp__work **retired_end;           /* where the next one goes */
     bool over;                        /* no process is left, and everything is settled */
     struct mp__trace *trace;          /* pool/insight.h; NULL: no insights are kept */
+    mp__callbacks_of_pool callbacks;
 };
 
 struct mp_result {
@@ -34,10 +38,13 @@ struct mp_result {
     uint64_t generation;
     mp_pool *pool; /* NULL once that is freed */
     mp__work *work;
-    mp_job job;     /* what is still needed of it */
-    bool delivered; /* job.out and job.errors are filled */
+    mp_job job;                /* what is still needed of it */
+    _Atomic uint32_t users;    /* besides the program: calls, callbacks, iterators, chains */
+    _Atomic uint32_t delivery; /* pool/outcome.c */
     bool canceled;
     mp__link link;
+    _Atomic(const mp__returned **) returned; /* by index, made when first asked for */
+    mp__callbacks_of_result callbacks;
 };
 
 /* Whether it is a pool of the calling process: 0, MP_EINVAL or MP_ESTATE. */
@@ -53,17 +60,43 @@ void mp__handle_retire(mp_pool *pool, mp__work *w);
 /* Frees some of those. With the guard held. */
 void mp__handle_sweep(mp_pool *pool);
 
-/* Makes a result of a job that was checked, and submits its work. */
+/* Why the pool takes no work: MP_ESTATE, or MP_ETASK if it has failed; else 0. */
+int mp__handle_refusal(const mp_pool *pool);
+
+/* Makes a result of a job that was checked, whose work nobody runs yet. */
+int mp__result_make(mp_pool *pool, mp_result **out, const mp_job *job);
+
+/* Puts it among the pool's results. Returns 0, or why the pool does not take any; then it is freed.
+ */
+int mp__result_enlist(mp_result *r);
+
+/* Gives its work to the workers. Returns 0, or why the pool does not take any. */
+int mp__result_launch(mp_result *r);
+
+/* Both. */
 int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job);
 
-/* Waits for it; then delivers to the job's own places. Returns 0 or why it does not wait any
- * more. */
+/* Whether the result is one, and of the calling process: 0, MP_EINVAL or MP_ESTATE. */
+int mp__result_check(const mp_result *r);
+
+/* As long as it is held it stays, even if the program frees it. */
+void mp__result_hold(mp_result *r);
+void mp__result_let_go(mp_result *r);
+
+/* Waits for it. Returns 0 or why it does not wait any more. */
 int mp__result_await(mp_result *r, mp__deadline until);
+
+/* What a waiting call does for a pool whose supervisor is gone: true if all is settled, or it is
+ * not gone; else it has slept for a moment, unless it is a try. */
+bool mp__result_settle_lost(mp_result *r, mp__deadline until);
+
+/* Fills the job's own places, and shows that it is done, once. */
+void mp__result_finish(mp_result *r);
+
+/* Nobody wants it as much as that any more. */
+void mp__result_wish(mp_result *r, enum mp__work_wish wish);
 
 /* Cancels what has not started. */
 void mp__result_abandon(mp_result *r);
-
-/* The code of the lowest failed item. */
-int mp__result_code(const mp_result *r, uint64_t *index);
 
 #endif

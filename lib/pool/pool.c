@@ -12,6 +12,7 @@
 #include "os/signals.h"
 #include "os/stdio.h"
 #include "os/thread.h"
+#include "pool/collect.h"
 #include "pool/insight.h"
 #include "pool/supervisor.h"
 #include "proc/exit.h"
@@ -284,6 +285,7 @@ int mp_pool_create(mp_pool **out, const mp_pool_options *options)
     pool->generation = mp__registry_generation();
     mp__guard_init(&pool->guard);
     mp__list_init(&pool->results);
+    mp__callback_init_pool(&pool->callbacks);
     pool->retired_end = &pool->retired;
     rc = make_control(pool, (uint32_t)o.processes);
     if (rc >= 0)
@@ -344,11 +346,14 @@ int mp_pool_join(mp_pool *pool, double timeout)
         return MP_ESTATE;
     if (timeout > 0 && mp__interrupted())
         return MP_EINTR;
-    rc = mp__servant_wait(&pool->servant, until);
+    rc = mp__collect_until_gone(pool, until);
+    if (rc == 0)
+        rc = mp__servant_wait(&pool->servant, until);
     if (rc == 0) {
         settle_all(pool);
         mp__insight_finish(pool);
     }
+    mp__callback_run();
     return rc;
 }
 
@@ -364,10 +369,7 @@ void mp_pool_free(mp_pool *pool)
     lock_pools();
     mp__list_remove(&pool->link);
     unlock_pools();
-    mp__list_for_each (link, &pool->results) { /* they keep their works */
-        mp__container(link, mp_result, link)->pool = NULL;
-        mp__list_remove(link);
-    }
+    mp__callback_forget_pool(pool);
     discard_shared(pool);
     discard(pool);
 }

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Results: waiting for work, and delivering what came of it. */
+/*
+ * Results: submitting work, waiting for it, and their end.
+ *
+ * A result is held by the program until that frees it, and by whoever uses it beside: a call that
+ * waits, a callback that runs, an iterator, a result that is chained to it. The last one destroys
+ * it. So a callback may free its result, whatever other threads do with it at that moment.
+ */
 #include "pool/handle.h"
 
 #include "chan/wait.h"
@@ -7,20 +13,21 @@
 #include "os/futex.h"
 #include "os/interrupt.h"
 #include "os/poller.h"
-#include "pool/failure.h"
+#include "pool/collect.h"
 #include "pool/idle.h"
 #include "pool/leaving.h"
+#include "pool/outcome.h"
 #include "proc/registry.h"
 #include "sync/fileno.h"
 
 #include <mproc/error.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define RESULT_MAGIC UINT64_C(0x6d70726f63726573)
+#define FREED_MAGIC  UINT64_C(0x6d70726f63667265) /* by the program; held by others */
 
-static int check(const mp_result *r)
+int mp__result_check(const mp_result *r)
 {
     if (r == NULL || r->magic != RESULT_MAGIC)
         return MP_EINVAL;
@@ -32,18 +39,49 @@ static int check(const mp_result *r)
 static int find_bells(const void *result, mp__doorbells **bells)
 {
     const mp_result *r = result;
-    int rc = check(r);
+    int rc = r->magic == FREED_MAGIC ? 0 : mp__result_check(r);
     if (rc == 0)
         *bells = &r->work->bells;
     return rc;
 }
 
-static bool is_ready(void *result)
+static bool look(mp_result *r)
 {
-    return mp_result_ready(result);
+    if (!mp__work_is_done(r->work) && mp__handle_is_lost(r->pool))
+        mp__handle_settle(r->pool);
+    if (mp__work_is_done(r->work))
+        return true;
+    mp__fileno_settle(&r->work->bells);
+    return false;
 }
 
-static const mp__wait_results waits = {find_bells, is_ready};
+static bool is_ready(void *result)
+{
+    return look(result);
+}
+
+static int hold_what_follows(void **held, int room)
+{
+    return mp__callback_hold((mp_result **)held, room);
+}
+
+static void hold(void *result)
+{
+    mp__result_hold(result);
+}
+
+static void let_go(void *result)
+{
+    mp__result_let_go(result);
+}
+
+static const mp__wait_results waits = {.find = find_bells,
+                                       .ready = is_ready,
+                                       .hold = hold,
+                                       .let_go = let_go,
+                                       .hold_awaited = hold_what_follows,
+                                       .run = mp__callback_run,
+                                       .following = &mp__callback_count};
 
 /* ---- submission ---- */
 
@@ -61,7 +99,7 @@ static uint32_t retries_of(const mp_pool *pool, const mp_job *job)
     return retries > 0 ? (uint32_t)retries : 0;
 }
 
-static int refusal(const mp_pool *pool)
+int mp__handle_refusal(const mp_pool *pool)
 {
     enum mp__pool_phase phase = mp__pool_phase_of(pool->control);
     if (phase == MP__POOL_FAILED)
@@ -73,6 +111,7 @@ static int refusal(const mp_pool *pool)
 static void append(mp_pool *pool, mp_result *r)
 {
     mp__work *w = r->work;
+    mp__list_remove(&r->link); /* a chained one is there already */
     mp__list_append(&pool->results, &r->link);
     if (w->count == 0) {
         mp__store_release(&w->state, MP__WORK_DONE);
@@ -103,7 +142,7 @@ static void remember_pool_failure(const mp_pool *pool)
     }
 }
 
-int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job)
+int mp__result_make(mp_pool *pool, mp_result **out, const mp_job *job)
 {
     mp__work_order order = {.job = job,
                             .limit = limit_of(job->time_limit, pool->plan.options.task_timeout),
@@ -124,27 +163,67 @@ int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job)
     r->pool = pool;
     r->job = *job;
     mp__list_init(&r->link);
+    *out = r;
+    return 0;
+}
 
+/* One that is in no list. */
+static void discard(mp_result *r)
+{
+    mp__work_free(r->work);
+    free(r);
+}
+
+int mp__result_enlist(mp_result *r)
+{
+    mp__guard_lock(&r->pool->guard);
+    int rc = mp__handle_refusal(r->pool);
+    if (rc == 0)
+        mp__list_append(&r->pool->results, &r->link);
+    mp__guard_unlock(&r->pool->guard);
+    if (rc < 0) {
+        if (rc == MP_ETASK)
+            remember_pool_failure(r->pool);
+        discard(r);
+    }
+    return rc;
+}
+
+int mp__result_launch(mp_result *r)
+{
+    mp_pool *pool = r->pool;
     mp__guard_lock(&pool->guard);
-    rc = refusal(pool);
+    int rc = mp__handle_refusal(pool);
     if (rc == 0)
         append(pool, r);
     mp__handle_sweep(pool);
     mp__guard_unlock(&pool->guard);
+    if (rc < 0)
+        return rc;
+    const mp__work *w = r->work;
+    mp__idle_wake(pool->control, w->units);
+    if (mp__leaving_any_rest(pool->control))
+        mp__servant_ring(&pool->servant);
+    if (w->limit != 0 && w->count > 0)
+        announce_limit(pool, w->limit);
+    if (w->soft != 0 && w->count > 0)
+        announce_limit(pool, w->soft);
+    return 0;
+}
+
+int mp__result_submit(mp_pool *pool, mp_result **out, const mp_job *job)
+{
+    mp_result *r;
+    int rc = mp__result_make(pool, &r, job);
+    if (rc < 0)
+        return rc;
+    rc = mp__result_launch(r);
     if (rc < 0) {
         if (rc == MP_ETASK)
             remember_pool_failure(pool);
-        mp__work_free(r->work);
-        free(r);
+        discard(r);
         return rc;
     }
-    mp__idle_wake(pool->control, r->work->units);
-    if (mp__leaving_any_rest(pool->control))
-        mp__servant_ring(&pool->servant);
-    if (order.limit != 0 && job->count > 0)
-        announce_limit(pool, order.limit);
-    if (order.soft != 0 && job->count > 0)
-        announce_limit(pool, order.soft);
     *out = r;
     return 0;
 }
@@ -190,6 +269,25 @@ static void sleep_once(mp_result *r, mp__deadline until)
     mp__sleep_any(watches, 2, tells_progress(r) ? mp__deadline_look_again(until) : until);
 }
 
+bool mp__result_settle_lost(mp_result *r, mp__deadline until)
+{
+    if (mp__work_is_done(r->work) || !mp__handle_is_lost(r->pool) || mp__handle_settle(r->pool))
+        return true;
+    /* The last workers are dying. */
+    if (until.ns != 0 && mp__poll(NULL, 0, mp__deadline_in_ns(MP__NS_PER_MS)) == MP_EINTR)
+        mp_interrupt(); /* whoever waits looks for it next */
+    return false;
+}
+
+/* Whether something has followed meanwhile; else it has slept. */
+static void follow_or_sleep(mp_result *r, mp__deadline until)
+{
+    if (!mp__callback_any())
+        sleep_once(r, until);
+    else if (mp__callback_run() == 0)
+        mp__collect_sleep(&r, 1, until);
+}
+
 int mp__result_await(mp_result *r, mp__deadline until)
 {
     if (until.ns != 0 && mp__spin_until(is_done, r->work))
@@ -197,17 +295,13 @@ int mp__result_await(mp_result *r, mp__deadline until)
     while (!mp__work_is_done(r->work)) {
         if (until.ns != 0 && mp__interrupted())
             return MP_EINTR;
-        if (mp__handle_is_lost(r->pool)) {
-            if (mp__handle_settle(r->pool))
-                return 0;
-            /* The last workers are dying. */
-            if (mp__poll(NULL, 0, mp__deadline_in_ns(MP__NS_PER_MS)) == MP_EINTR && until.ns != 0)
-                return MP_EINTR;
+        bool passed = mp__deadline_passed(until);
+        if (mp__result_settle_lost(r, until) && !mp__work_is_done(r->work) && !passed) {
+            show_progress(r);
+            follow_or_sleep(r, until);
         }
-        if (mp__deadline_passed(until))
+        if (passed && !mp__work_is_done(r->work))
             return MP_ETIMEDOUT;
-        show_progress(r);
-        sleep_once(r, until);
     }
     return 0;
 }
@@ -215,7 +309,7 @@ int mp__result_await(mp_result *r, mp__deadline until)
 /* It is ready, too, when the supervisor is gone: who then asks settles what that has left. */
 int mp_result_fileno(mp_result *r)
 {
-    int rc = check(r);
+    int rc = mp__result_check(r);
     if (rc < 0)
         return rc;
     mp__fileno_source source = {&r->work->bells, is_done, r->work, -1};
@@ -227,73 +321,19 @@ int mp_result_fileno(mp_result *r)
     return mp__fileno_create(&source);
 }
 
-/* ---- outcome ---- */
+/* ---- the public calls ---- */
 
-/* A cancellation that has stopped the work writes its failures under the guard, and a worker may
- * mark it done meanwhile: who has seen that waits for the rest. */
-static void let_canceler_finish(const mp_result *r)
+void mp__result_finish(mp_result *r)
 {
-    if (r->pool != NULL) {
-        mp__guard_lock(&r->pool->guard);
-        mp__guard_unlock(&r->pool->guard);
-    }
+    if (mp__result_deliver(r))
+        show_progress(r);
 }
 
-int mp__result_code(const mp_result *r, uint64_t *index)
-{
-    let_canceler_finish(r);
-    return mp__work_code(r->work, index);
-}
-
-static void copy_out(const mp_result *r, void *to)
-{
-    const mp__work *w = r->work;
-    uint64_t index;
-    if (to == NULL || to == w->out || w->out_size == 0)
-        return;
-    if (mp__work_code(w, &index) == 0) {
-        memcpy(to, w->out, w->out_size * w->count);
-        return;
-    }
-    for (uint64_t i = 0; i < w->count; i++)
-        if (!mp__work_item_failed(w, i))
-            memcpy((char *)to + i * w->out_size, w->out + i * w->out_size, w->out_size);
-}
-
-static void copy_errors(const mp_result *r, mp_task_error *to)
-{
-    const mp__work *w = r->work;
-    if (to == NULL)
-        return;
-    memset(to, 0, w->count * sizeof *to);
-    for (const mp__failure *f = mp__load_acquire(&w->failures); f != NULL; f = f->next)
-        mp__failure_export(f, &to[f->index]);
-    for (uint64_t i = 0; i < w->count; i++)
-        if (to[i].code == 0 && mp__work_item_failed(w, i)) {
-            to[i].code = MP_ETASK;
-            to[i].index = i;
-            snprintf(to[i].text, sizeof to[i].text, "failed; there was no memory to say why");
-        }
-}
-
-static void deliver(mp_result *r)
-{
-    if (r->delivered)
-        return;
-    r->delivered = true;
-    let_canceler_finish(r);
-    show_progress(r);
-    copy_out(r, r->job.out);
-    copy_errors(r, r->job.errors);
-}
-
-/* Waits in a public call. */
+/* Waits in a public call, for a result that is held. */
 static int wait_in(mp_result *r, double timeout)
 {
     mp__deadline until;
-    int rc = check(r);
-    if (rc == 0)
-        rc = mp__deadline_in(timeout, &until);
+    int rc = mp__deadline_in(timeout, &until);
     if (rc < 0)
         return rc;
     if (timeout > 0 && mp__interrupted())
@@ -301,7 +341,7 @@ static int wait_in(mp_result *r, double timeout)
     if (!mp__work_is_done(r->work))
         rc = mp__result_await(r, until);
     if (rc == 0)
-        deliver(r);
+        mp__result_finish(r);
     if (rc == MP_ETIMEDOUT)
         mp__fileno_settle(&r->work->bells);
     return rc;
@@ -309,34 +349,58 @@ static int wait_in(mp_result *r, double timeout)
 
 int mp_result_wait(mp_result *r, double timeout)
 {
-    return wait_in(r, timeout);
+    int rc = mp__result_check(r);
+    if (rc < 0)
+        return rc;
+    mp__result_hold(r);
+    rc = wait_in(r, timeout);
+    mp__callback_run();
+    mp__result_let_go(r);
+    return rc;
+}
+
+/* What mp_task_return() gave to the only item. */
+static int get_returned(const mp__returned *block, void *out, size_t capacity)
+{
+    if (block->length > capacity)
+        return MP_EMSGSIZE;
+    memcpy(out, block->data, block->length);
+    return 0;
+}
+
+static int get_done(mp_result *r, void *out, size_t capacity)
+{
+    const mp__work *w = r->work;
+    uint64_t index;
+    int code = mp__result_code(r, &index), rc = 0;
+    if (out == NULL)
+        return code;
+    const mp__returned *block = w->count == 1 ? mp__result_returned(r, 0, &rc) : NULL;
+    if (block != NULL && code == 0)
+        return get_returned(block, out, capacity);
+    if (w->out_size * w->count > capacity)
+        return MP_EMSGSIZE;
+    mp__result_copy(r, out);
+    return code;
 }
 
 int mp_result_get(mp_result *r, void *out, size_t capacity, double timeout)
 {
-    int rc = wait_in(r, timeout);
+    int rc = mp__result_check(r);
     if (rc < 0)
         return rc;
-    uint64_t index;
-    rc = mp__result_code(r, &index);
-    if (out == NULL)
-        return rc;
-    if (r->work->out_size * r->work->count > capacity)
-        return MP_EMSGSIZE;
-    copy_out(r, out);
+    mp__result_hold(r);
+    rc = wait_in(r, timeout);
+    if (rc == 0)
+        rc = get_done(r, out, capacity);
+    mp__callback_run(); /* last: it may free the result */
+    mp__result_let_go(r);
     return rc;
 }
 
 bool mp_result_ready(mp_result *r)
 {
-    if (check(r) < 0)
-        return false;
-    if (!mp__work_is_done(r->work) && mp__handle_is_lost(r->pool))
-        mp__handle_settle(r->pool);
-    if (mp__work_is_done(r->work))
-        return true;
-    mp__fileno_settle(&r->work->bells);
-    return false;
+    return mp__result_check(r) == 0 && look(r);
 }
 
 bool mp_result_successful(mp_result *r)
@@ -345,86 +409,65 @@ bool mp_result_successful(mp_result *r)
     return mp_result_ready(r) && mp__result_code(r, &index) == 0;
 }
 
-/* ---- cancellation, errors, release ---- */
-
-/* Stops a work and fails what nobody has claimed. Returns whether there was any of it. */
-static bool stop(mp_result *r, bool untouched)
+int mp_result_add_done_callback(mp_result *r, void (*f)(mp_result *r, void *arg), void *arg)
 {
-    mp__work *w = r->work;
-    mp__guard_lock(&r->pool->guard);
-    bool any =
-        mp__claim_stop(r->pool->control, w, untouched, MP_ECANCELED, "canceled before it ran") > 0;
-    mp__guard_unlock(&r->pool->guard);
-    return any;
-}
-
-/* What runs may ask, and end early. */
-static void unwant(mp__work *w)
-{
-    uint32_t wanted = MP__WORK_WANTED;
-    mp__cas_relaxed(&w->canceled, &wanted, MP__WORK_UNWANTED);
-}
-
-void mp__result_abandon(mp_result *r)
-{
-    if (mp__work_is_done(r->work))
-        return;
-    unwant(r->work);
-    stop(r, false);
-}
-
-int mp_result_cancel(mp_result *r)
-{
-    int rc = check(r);
+    int rc = f == NULL ? MP_EINVAL : mp__result_check(r);
+    if (rc == 0)
+        rc = mp__callback_init();
     if (rc < 0)
         return rc;
-    if (r->canceled)
-        return 0;
-    if (r->pool == NULL || mp__work_is_done(r->work) || !stop(r, true))
-        return MP_ESTATE;
-    r->canceled = true;
+    mp__callback *c = malloc(sizeof *c);
+    if (c == NULL)
+        return MP_ENOMEM;
+    c->run = f;
+    c->arg = arg;
+    mp__callback_add(r, c);
     return 0;
 }
 
-int mp_result_error(const mp_result *r, mp_task_error *error)
+/* ---- the end ---- */
+
+void mp__result_hold(mp_result *r)
 {
-    int rc = error == NULL ? MP_EINVAL : check(r);
-    if (rc < 0)
-        return rc;
+    mp__add_relaxed(&r->users, 1);
+}
+
+static void destroy(mp_result *r)
+{
+    mp_pool *pool = r->pool;
+    r->magic = 0;
+    mp__fileno_forget(&r->work->bells);
     if (!mp__work_is_done(r->work))
-        return MP_ESTATE;
-    uint64_t index = 0;
-    int code = mp__result_code(r, &index);
-    if (code == 0)
-        return 0;
-    memset(error, 0, sizeof *error);
-    error->code = code;
-    error->index = (size_t)index;
-    for (const mp__failure *f = mp__load_acquire(&r->work->failures); f != NULL; f = f->next)
-        if (f->index == index)
-            mp__failure_export(f, error);
-    return 1;
+        mp__result_wish(r, MP__WORK_UNWANTED);
+    if (pool == NULL) {
+        mp__work_free(r->work);
+    } else {
+        mp__guard_lock(&pool->guard);
+        mp__list_remove(&r->link);
+        mp__handle_retire(pool, r->work);
+        mp__handle_sweep(pool);
+        mp__guard_unlock(&pool->guard);
+    }
+    mp__result_forget_outcome(r);
+    free(r);
+}
+
+void mp__result_let_go(mp_result *r)
+{
+    if (mp__add_seq(&r->users, UINT32_MAX) == 0) /* the last one */
+        destroy(r);
 }
 
 void mp_result_free(mp_result *r)
 {
     if (r == NULL || r->magic != RESULT_MAGIC)
         return;
-    mp_pool *pool = r->pool;
-    r->magic = 0;
-    if (r->generation == mp__registry_generation())
-        mp__fileno_forget(&r->work->bells);
-    if (r->generation == mp__registry_generation()) { /* else it is a copy of another process's */
-        if (pool == NULL) {
-            mp__work_free(r->work);
-        } else {
-            unwant(r->work);
-            mp__guard_lock(&pool->guard);
-            mp__list_remove(&r->link);
-            mp__handle_retire(pool, r->work);
-            mp__handle_sweep(pool);
-            mp__guard_unlock(&pool->guard);
-        }
+    if (r->generation != mp__registry_generation()) { /* a copy of another process's */
+        r->magic = 0;
+        free(r);
+        return;
     }
-    free(r);
+    r->magic = FREED_MAGIC;
+    mp__callback_drop(r);
+    mp__result_let_go(r);
 }

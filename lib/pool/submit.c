@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Giving work to a pool: every way of saying it becomes a job. */
-#include "pool/handle.h"
+#include "pool/submit.h"
 
 #include "base/options.h"
 #include "os/clock.h"
 #include "os/interrupt.h"
-#include "pool/failure.h"
+#include "pool/outcome.h"
 #include "pool/stream.h"
 
 #include <mproc/error.h>
 
-static int check_task(mp_pool *pool, mp_task task)
+int mp__job_check_task(mp_pool *pool, mp_task task)
 {
     const void *code = (const void *)(uintptr_t)task;
     if (task == NULL)
@@ -23,30 +23,38 @@ static int check_task(mp_pool *pool, mp_task task)
     return 0;
 }
 
-/* `into`: the output must have a place to go to already. */
-static int check_job(mp_pool *pool, const mp_job *job, bool into)
+int mp__job_check(mp_pool *pool, const mp_job *job)
 {
     if (job->time_limit != job->time_limit || job->time_limit < 0 ||
         job->soft_limit != job->soft_limit || job->soft_limit < 0 || job->retries < MP_NO ||
-        job->callback != NULL || job->callback_arg != NULL ||
+        (job->callback == NULL && job->callback_arg != NULL) ||
         (job->progress == NULL && job->progress_arg != NULL))
         return MP_EINVAL;
-    if (job->count > 0 &&
-        ((job->in == NULL && job->in_size > 0) || (into && job->out == NULL && job->out_size > 0)))
+    if (job->count > 0 && job->in == NULL && job->in_size > 0)
         return MP_EINVAL;
-    return check_task(pool, job->task);
+    int rc = mp__job_check_task(pool, job->task);
+    return rc == 0 && job->callback != NULL ? mp__callback_init() : rc;
 }
 
-static int check(mp_pool *pool, const mp_job *job, bool into)
+void mp__job_attach(mp_result *r, const mp_job *job)
+{
+    if (job->callback == NULL)
+        return;
+    r->callbacks.own.run = job->callback;
+    r->callbacks.own.arg = job->callback_arg;
+    mp__callback_add(r, &r->callbacks.own);
+}
+
+static int check(mp_pool *pool, const mp_job *job)
 {
     int rc = mp__handle_check(pool);
-    return rc < 0 ? rc : check_job(pool, job, into);
+    return rc < 0 ? rc : mp__job_check(pool, job);
 }
 
 static int submit(mp_pool *pool, mp_result **out, const mp_job *job)
 {
     *out = NULL;
-    int rc = check(pool, job, false);
+    int rc = check(pool, job);
     return rc < 0 ? rc : mp__result_submit(pool, out, job);
 }
 
@@ -65,20 +73,10 @@ static int run_stream(mp_pool *pool, const mp_job *job)
     return rc;
 }
 
-static int run(mp_pool *pool, const mp_job *job, double timeout)
+static int run_whole(mp_pool *pool, const mp_job *job, double timeout)
 {
     mp_result *r;
-    if (timeout != timeout)
-        return MP_EINVAL;
-    if (timeout > 0 && mp__interrupted())
-        return MP_EINTR;
-    mp__failure_remember(NULL);
-    int rc = check(pool, job, true);
-    if (rc < 0)
-        return rc;
-    if (timeout == MP_FOREVER && mp__stream_suits(pool, job))
-        return run_stream(pool, job);
-    rc = mp__result_submit(pool, &r, job);
+    int rc = mp__result_submit(pool, &r, job);
     if (rc < 0)
         return rc;
     rc = mp_result_wait(r, timeout);
@@ -88,8 +86,29 @@ static int run(mp_pool *pool, const mp_job *job, double timeout)
         uint64_t index;
         rc = mp__result_code(r, &index);
         remember(r);
+        if (job->callback != NULL)
+            job->callback(r, job->callback_arg);
     }
     mp_result_free(r);
+    return rc;
+}
+
+static int run(mp_pool *pool, const mp_job *job, double timeout)
+{
+    if (timeout != timeout)
+        return MP_EINVAL;
+    if (timeout > 0 && mp__interrupted())
+        return MP_EINTR;
+    mp__failure_remember(NULL);
+    int rc = check(pool, job);
+    if (rc == 0 && job->count > 0 && job->out == NULL && job->out_size > 0)
+        rc = MP_EINVAL; /* nowhere to go */
+    if (rc < 0)
+        return rc;
+    int before = mp__callback_suspend(); /* these calls do not say that they run any */
+    rc = timeout == MP_FOREVER && mp__stream_suits(pool, job) ? run_stream(pool, job)
+                                                              : run_whole(pool, job, timeout);
+    mp__callback_resume(before);
     return rc;
 }
 
@@ -109,7 +128,10 @@ int mp_pool_submit(mp_pool *pool, mp_result **out, const mp_job *job)
     mp_job whole;
     if (job == NULL || mp__options_read(&whole, sizeof whole, job) < 0)
         return MP_EINVAL;
-    return submit(pool, out, &whole);
+    int rc = submit(pool, out, &whole);
+    if (rc == 0)
+        mp__job_attach(*out, &whole);
+    return rc;
 }
 
 int mp_pool_map(mp_pool *pool, mp_task task, const void *in, size_t in_size, void *out,

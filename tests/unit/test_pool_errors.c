@@ -99,11 +99,6 @@ static void bad_arguments(void **state)
     assert_int_equal(finish(pool), 0);
 }
 
-static void unused_callback(mp_result *r, void *arg)
-{
-    (void)r, (void)arg;
-}
-
 static void bad_jobs(void **state)
 {
     (void)state;
@@ -116,7 +111,7 @@ static void bad_jobs(void **state)
     jobs[0].time_limit = NAN;
     jobs[1].time_limit = -1;
     jobs[2].retries = -2;
-    jobs[3].callback = unused_callback;
+    jobs[3].retries = -100;
     jobs[4].callback_arg = &r;
     jobs[5].progress_arg = &r;
     jobs[6].in_size = 8;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of done callbacks: one that writes down that it ran. */
+#ifndef MPROC_TESTS_CALLBACKS_H
+#define MPROC_TESTS_CALLBACKS_H
+
+#include "support/workers.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+static inline mp_pool *make(int processes)
+{
+    mp_pool *pool = NULL;
+    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
+    return pool;
+}
+
+static inline mp_result *hold(mp_pool *pool, int i)
+{
+    mp_result *r;
+    assert_int_equal(mp_pool_apply_async(pool, &r, held, &i, sizeof i, sizeof i), 0);
+    return r;
+}
+
+#define TAG(s) ((void *)(uintptr_t)(s))
+
+/* What callbacks have done. */
+static struct {
+    int count;
+    char order[64];
+    mp_result *result[64];
+    pthread_t thread;
+    bool was_done;
+} seen;
+
+static inline void note(mp_result *r, void *arg)
+{
+    seen.order[seen.count % 64] = *(const char *)arg;
+    seen.result[seen.count++ % 64] = r;
+    seen.thread = pthread_self();
+    seen.was_done = mp_result_ready(r);
+}
+
+/* The socket that mp_wait() keeps is there before the first test. */
+static inline int begin(void **state)
+{
+    mp_queue *q;
+    memset(&seen, 0, sizeof seen);
+    if (mp_queue_new(&q) != 0)
+        return -1;
+    mp_waitable w = {.kind = MP_WAIT_QUEUE, .object = q};
+    mp_wait(&w, 1, 0.001);
+    mp_queue_free(q);
+    return workers_setup(state);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, workers_teardown)
+
+#endif
