@@ -6,7 +6,7 @@
 #include "os/clock.h"
 #include "os/interrupt.h"
 #include "pool/outcome.h"
-#include "pool/stream.h"
+#include "pool/parts.h"
 
 #include <mproc/error.h>
 
@@ -65,10 +65,10 @@ static void remember(const mp_result *r)
     mp__failure_remember(mp_result_error(r, &error) == 1 ? &error : NULL);
 }
 
-static int run_stream(mp_pool *pool, const mp_job *job)
+static int run_in_parts(mp_pool *pool, const mp_job *job)
 {
     mp_task_error error = {0};
-    int rc = mp__stream_run(pool, job, &error);
+    int rc = mp__parts_run(pool, job, &error);
     mp__failure_remember(error.code != 0 ? &error : NULL);
     return rc;
 }
@@ -106,7 +106,7 @@ static int run(mp_pool *pool, const mp_job *job, double timeout)
     if (rc < 0)
         return rc;
     int before = mp__callback_suspend(); /* these calls do not say that they run any */
-    rc = timeout == MP_FOREVER && mp__stream_suits(pool, job) ? run_stream(pool, job)
+    rc = timeout == MP_FOREVER && mp__parts_suits(pool, job) ? run_in_parts(pool, job)
                                                               : run_whole(pool, job, timeout);
     mp__callback_resume(before);
     return rc;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* A map over arrays that lie in the program's own memory: copied in and out by parts, while the
  * workers run others. */
-#ifndef MPROC_POOL_STREAM_H
-#define MPROC_POOL_STREAM_H
+#ifndef MPROC_POOL_PARTS_H
+#define MPROC_POOL_PARTS_H
 
 #include "pool/handle.h"
 
 /* Whether a job that is waited for without a deadline is better run by parts. */
-bool mp__stream_suits(const mp_pool *pool, const mp_job *job);
+bool mp__parts_suits(const mp_pool *pool, const mp_job *job);
 
 /* Runs it so. Returns 0; the code of the lowest item that failed, and then *error tells of it; or
  * why it was not all run: then nothing of it runs any more that had not begun. */
-int mp__stream_run(mp_pool *pool, const mp_job *job, mp_task_error *error);
+int mp__parts_run(mp_pool *pool, const mp_job *job, mp_task_error *error);
 
 #endif
