@@ -3,7 +3,7 @@
  * finding a seat, loans. Whoever dies where, join ends, the counts are exact, and no block is freed
  * twice. */
 #include "support/shared.h"
-#include "support/still.h"
+#include "support/steps.h"
 
 #include <mproc/error.h>
 #include <mproc/queue.h>
@@ -415,90 +415,12 @@ static void test_repairer(void **state)
     }
 }
 
-static int lend_and_stop(void *arg)
-{
-    void *block;
-    CHECK(mp_queue_loan(arg, 8, &block, 0) == 0);
-    mp__step_arm("queue.put.loan_announced", 1, SIGSTOP);
-    return mp_queue_publish(arg, block, LONG);
-}
-
-static int get_and_die(void *arg)
-{
-    char byte;
-    CHECK(mp_queue_get(arg, &byte, 1, LONG) == 1);
-    raise(SIGKILL);
-    return 1;
-}
-
-static int join_in_time(void *arg)
-{
-    return mp_queue_join(arg, 0.05) == MP_ETIMEDOUT ? 0 : 1;
-}
-
-/* Who publishes is stopped, with put_lock; join looks after one who is dead, and keeps its time. */
-static void test_join_beside_a_stopped_lender(void **state)
-{
-    (void)state;
-    mp_queue *one;
-    int status;
-    assert_int_equal(mp_queue_new(&one), 0);
-    assert_int_equal(mp_queue_put(one, "1", 1, 0), 0);
-    assert_int_equal(mp_queue_put(one, "2", 1, 0), 0);
-    pid_t lender = child_start(lend_and_stop, one);
-    assert_int_equal(waitpid(lender, &status, WUNTRACED), lender);
-    assert_true(WIFSTOPPED(status));
-    assert_int_equal(child_end(child_start(get_and_die, one)), -SIGKILL);
-    assert_int_equal(child_end(child_start(join_in_time, one)), 0);
-    assert_int_equal(mp_queue_lost(one), 1);
-    kill(lender, SIGCONT);
-    assert_int_equal(child_end(lender), 0);
-    mp_queue_free(one);
-}
-
-static int count_lost(void *arg)
-{
-    (void)arg;
-    return mp_queue_lost(q) == 0 ? 0 : 1;
-}
-
-static int get_first(void *arg)
-{
-    (void)arg;
-    signal_word(&board->started);
-    return work_once(LONG);
-}
-
-/* The holder of the books is stopped; a first get, or loan, is as patient as it was told. */
-static void test_first_call_beside_a_stopped_holder(void **state)
-{
-    (void)state;
-    static const shape redelivers = {MP_REDELIVER, 16, false, false};
-    pid_t holder;
-    begin(&redelivers);
-    assert_int_equal(put_one(1), 0);
-    assert_int_equal(stop_at("lease.unlock.looked", 1, count_lost, NULL, &holder), STEP_REACHED);
-    pid_t getter = child_start(get_first, NULL);
-    assert_true(await(&board->started, 1));
-    until_still(getter);
-    nap(0.01); /* more than a try would wait */
-    assert_int_equal(step_go_on(holder), 0);
-    assert_int_equal(child_end(getter), 0);
-    mp_queue_free(q);
-    q = NULL;
-}
-
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_consumer),
-        TEST(test_heir),
-        TEST(test_second_death),
-        TEST(test_lender),
-        TEST(test_repairer),
-        TEST(test_join_beside_a_stopped_lender),
-        TEST(test_first_call_beside_a_stopped_holder),
+        TEST(test_consumer), TEST(test_heir),     TEST(test_second_death),
+        TEST(test_lender),   TEST(test_repairer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
