@@ -17,16 +17,16 @@
  *  with `.trace`. An item costs one look at the clock more, and a few stores; @ref insights_cost
  *  "measured".
  *
- *  A worker counts in memory that outlives it, so its death loses nothing; the time of the item that
- *  it died in is counted by who buries it. A worker's *place* is numbered from 0: a replacement
+ *  A worker counts in memory that outlives it, so its death loses nothing; the time of the item
+ *  that it died in is counted by who buries it. A worker's *place* is numbered from 0: a replacement
  *  takes over the place, and its figures, of the one that is gone. Figures can be asked for at any
  *  time until mp_pool_free(), while work runs, too, and what is asked for at once is of one moment
  *  for each place, not for all of them.
  *
  *  With `.trace = "file.json"` the items, and the starts and ends of workers, are written to that
  *  file when the pool has ended: in mp_pool_join(), mp_pool_terminate(), mp_pool_free(), or at
- *  exit(), whichever is first; not if the program is killed. The file appears whole, in place of one
- *  that was there. mp_pool_create() fails if no file can be made there; what goes wrong later is
+ *  exit(), whichever is first; not if the program is killed. The file appears whole, in place of
+ *  one that was there. mp_pool_create() fails if no file can be made there; what goes wrong later is
  *  told by mp_insights.trace, and harms nothing else. https://ui.perfetto.dev and chrome://tracing
  *  open it, and so does docs/trace-view.html, without a network; see @ref insights_trace "an
  *  example". Each place is a line; an item is a slice with its index, its work and its outcome:
@@ -80,7 +80,8 @@ MP_BEGIN_DECLS
  *
  * @param pool a pool, also one that has ended
  * @param[out] out filled
- * @return 0; #MP_EINVAL: NULL; #MP_ESTATE: the pool was made without insights, or by another process
+ * @return 0; #MP_EINVAL: NULL; #MP_ESTATE: the pool was made without insights, or by another
+ *         process
  */
 MP_API int mp_pool_insights(const mp_pool *pool, mp_insights *out);
 

@@ -166,7 +166,7 @@ static void it_fits_any_width(void **state)
     }
 }
 
-/* What it writes after the terminal became narrower fits; nothing of a longer line stays behind it. */
+/* What it writes after the terminal became narrower fits. */
 static int shrink_on_the_way(void *arg)
 {
     (void)arg;
