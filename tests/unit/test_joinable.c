@@ -5,7 +5,7 @@
 #include <mproc/queue.h>
 #include <mproc/shared.h>
 
-#include "support/shared.h"
+#include "support/kinds.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -14,9 +14,6 @@
 #include <cmocka.h>
 
 enum { CONSUMERS = 4, MESSAGES = 4000, LONG_ONE = 6000 };
-
-static mp_queue *q;
-static size_t used;
 
 /* What the processes tell each other. */
 static struct board {
@@ -27,31 +24,14 @@ static struct board {
 static int setup(void **state)
 {
     board = common(sizeof *board);
-    if (board == NULL || mp_init() < 0)
-        return -1;
-    used = bytes_before();
-    return mp_queue_new(&q, .on_death = *(int *)*state);
+    return board == NULL ? -1 : kind_setup(state);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    mp_queue_free(q);
     munmap(board, sizeof *board);
-    if (bytes_in_use() != used)
-        return -1;
-    return mp_shared_check(NULL);
-}
-
-static bool redelivers(void **state)
-{
-    return *(int *)*state == MP_REDELIVER;
-}
-
-static void remake(int on_death, int maxsize)
-{
-    mp_queue_free(q);
-    assert_int_equal(mp_queue_new(&q, .on_death = on_death, .maxsize = maxsize), 0);
+    return kind_teardown();
 }
 
 static void put_some(int from, int to)
@@ -355,7 +335,7 @@ static void test_same_address(void **state)
     for (int i = 0; i < 50; i++) {
         put_some(i, i + 2);
         assert_int_equal(get_one(NULL), 0);
-        remake(*(int *)*state, 0);
+        remake(*(int *)*state, 0, 0);
         assert_int_equal(mp_queue_task_done(q), MP_ESTATE);
         put_some(0, 1);
         assert_int_equal(get_and_finish(NULL), 0);
@@ -457,12 +437,8 @@ static void test_stopped(void **state)
 
 int main(void)
 {
-    static int lose = MP_LOSE, redeliver = MP_REDELIVER, neither = 0;
-#define TEST_AS(f, mode)                                                                           \
-    {                                                                                              \
-#f "/" #mode, f, setup, teardown, &mode                                                    \
-    }
-#define TEST(f) TEST_AS(f, neither), TEST_AS(f, lose), TEST_AS(f, redeliver)
+    static int neither = 0;
+#define TEST(f) TEST_AS(f, neither), TEST_BOTH(f)
     const struct CMUnitTest tests[] = {
         TEST(test_arguments),
         TEST(test_counts),

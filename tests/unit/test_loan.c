@@ -5,7 +5,7 @@
 #include <mproc/queue.h>
 #include <mproc/shared.h>
 
-#include "support/shared.h"
+#include "support/kinds.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -17,9 +17,6 @@
 
 enum { ROUNDS = 2000, HELD = 40 };
 
-static mp_queue *q;
-static size_t used;
-
 static struct board {
     word words[8];
     void *pointer;
@@ -28,32 +25,14 @@ static struct board {
 static int setup(void **state)
 {
     board = common(sizeof *board);
-    if (board == NULL || mp_init() < 0)
-        return -1;
-    used = bytes_before();
-    return mp_queue_new(&q, .on_death = *(int *)*state);
+    return board == NULL ? -1 : kind_setup(state);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    mp_queue_free(q);
     munmap(board, sizeof *board);
-    if (bytes_in_use() != used)
-        return -1;
-    return mp_shared_check(NULL);
-}
-
-static bool redelivers(void **state)
-{
-    return *(int *)*state == MP_REDELIVER;
-}
-
-static void remake(int on_death, int maxsize, size_t capacity)
-{
-    mp_queue_free(q);
-    assert_int_equal(
-        mp_queue_new(&q, .on_death = on_death, .maxsize = maxsize, .capacity = capacity), 0);
+    return kind_teardown();
 }
 
 static char *lend(size_t length, char fill)
@@ -409,23 +388,17 @@ static void test_killed_at_random(void **state)
 
 int main(void)
 {
-    static int lose = MP_LOSE, redeliver = MP_REDELIVER;
-#define TEST_AS(f, mode)                                                                           \
-    {                                                                                              \
-#f "/" #mode, f, setup, teardown, &mode                                                    \
-    }
-#define TEST(f) TEST_AS(f, lose), TEST_AS(f, redeliver)
     const struct CMUnitTest tests[] = {
-        TEST(test_arguments),
-        TEST(test_bad_pointers),
-        TEST(test_mixture),
-        TEST(test_many_in_hand),
-        TEST(test_limits),
-        TEST(test_left_behind),
-        TEST(test_of_another_process),
-        TEST(test_of_another_thread),
-        TEST(test_death),
-        TEST(test_killed_at_random),
+        TEST_BOTH(test_arguments),
+        TEST_BOTH(test_bad_pointers),
+        TEST_BOTH(test_mixture),
+        TEST_BOTH(test_many_in_hand),
+        TEST_BOTH(test_limits),
+        TEST_BOTH(test_left_behind),
+        TEST_BOTH(test_of_another_process),
+        TEST_BOTH(test_of_another_thread),
+        TEST_BOTH(test_death),
+        TEST_BOTH(test_killed_at_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
