@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pool/claim.h"
+#include "pool/returned.h"
 #include "shm/shared_block.h"
 
 #include <mproc/error.h>
@@ -118,6 +119,12 @@ void mp__work_free(mp__work *w)
         mp__failure *next = f->next;
         mp_shared_free(f);
         f = next;
+    }
+    mp__returned *r = mp__load_acquire(&w->returned);
+    while (r != NULL) {
+        mp__returned *next = r->next;
+        mp_shared_free(r);
+        r = next;
     }
     mp__doorbells_fini(&w->bells);
     mp_shared_free(w);

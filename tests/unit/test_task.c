@@ -200,9 +200,9 @@ static const mp__returned *find(const mp_result *r, size_t index)
     return block;
 }
 
-static void results_of_their_own_length(void **state)
+/* In a round, for their memory; returns how many blocks are in use afterwards. */
+static size_t return_many(void)
 {
-    (void)state;
     enum { N = 300 };
     size_t in[N], out[N];
     mp_pool *pool = make(2);
@@ -227,6 +227,17 @@ static void results_of_their_own_length(void **state)
     mp_result_free(r);
     assert_int_equal(finish(pool), 0);
     assert_int_equal(mp_shared_check(NULL), 0);
+    mp_shared_usage usage = {.size = sizeof usage};
+    assert_int_equal(mp_shared_stats(&usage), 0);
+    return usage.blocks;
+}
+
+static void results_of_their_own_length(void **state)
+{
+    (void)state;
+    size_t blocks = return_many();
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(return_many(), blocks);
 }
 
 static int return_too_much(const void *in, void *out, void *context)
@@ -241,13 +252,14 @@ static int return_too_much(const void *in, void *out, void *context)
 static void no_memory_for_a_result(void **state)
 {
     (void)state;
-    int rc = 0;
+    int rc[2] = {0};
     mp_pool *pool = make(1);
     mp_result *r;
-    assert_int_equal(mp_pool_apply_async(pool, &r, return_too_much, NULL, 0, sizeof rc), 0);
-    assert_int_equal(mp_result_get(r, &rc, sizeof rc, LONG), 0);
-    assert_int_equal(rc, MP_ENOMEM);
+    assert_int_equal(mp_pool_map_async(pool, &r, return_too_much, NULL, 0, sizeof *rc, 2), 0);
+    assert_int_equal(mp_result_get(r, rc, sizeof rc, LONG), 0);
+    assert_true(rc[0] == MP_ENOMEM && rc[1] == MP_ENOMEM);
     assert_int_equal(find(r, 0)->length, 4);
+    assert_int_equal(find(r, 1)->length, 4);
     mp_result_free(r);
     assert_int_equal(finish(pool), 0);
 }
