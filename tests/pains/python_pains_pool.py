@@ -196,6 +196,18 @@ def d1():
     return f"an initializer that raises: {many} workers started in 3 s; get(): {result}"
 
 
+def shout(_):
+    raise RuntimeError("in a callback")
+
+
+def d2():
+    pool = pool_of(2)
+    first = pool.apply_async(abs, (-1,), callback=shout)
+    time.sleep(0.5)
+    first, later = got(first), got(pool.apply_async(abs, (-1,)))
+    return f"a callback that raises: get() of its result: {first}, of the next one: {later}"
+
+
 class Unloadable(Exception):
     def __init__(self, a, b):
         super().__init__(a)
@@ -222,6 +234,22 @@ def d4():
     return f"get() of an outstanding result after terminate(): {got(result)}"
 
 
+def count_to(most, taken):
+    while taken[0] < most:
+        taken[0] += 1
+        yield taken[0]
+
+
+def d5():
+    taken = [0]
+    results = pool_of(2).imap(abs, count_to(200000, taken))
+    next(results)
+    time.sleep(6)
+    held = len(results._items) + len(results._unsorted)
+    ahead = "more than 100000" if min(taken[0], held) > 100000 else f"{taken[0]}, {held}"
+    return f"after one next() of imap over 200000 inputs: {ahead} are taken and not delivered"
+
+
 def d6():
     said = [pool_of(1).map(abs, [1, 2], size) for size in (0, -1)]
     return f"map(abs, [1, 2], chunksize=0): {said[0]}; -1: {said[1]}"
@@ -245,6 +273,14 @@ def d8():
     running = sum(future.running() for future in futures)
     canceled = sum(future.cancel() for future in futures)
     return f"1 worker, 6 calls: {running} are running(), {canceled} can be canceled"
+
+
+def d9():
+    taken = [0]
+    executor = ProcessPoolExecutor(2)
+    said = within(2, lambda: next(executor.map(abs, count_to(10**9, taken))))
+    many = "thousands of" if taken[0] >= 2000 else taken[0]
+    return f"map() over an endless input: the first result: {said}, with {many} inputs taken in 2 s"
 
 
 def d10():

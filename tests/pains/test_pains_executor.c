@@ -184,6 +184,14 @@ static void d7_a_time_limit_stops_the_task(void **state)
     assert_int_equal(state_of(error.worker), 0);
     mp_result_free(r);
     assert_true(works(pool));
+    /* Without a limit, by its result. */
+    r = held(pool, 3);
+    assert_int_equal(mp_result_cancel(r), MP_ESTATE);
+    assert_int_equal(mp_result_kill(r), 0);
+    assert_int_equal(mp_result_get(r, NULL, 0, LONG), MP_ECANCELED);
+    assert_true(until_state((pid_t)crew->pid[3], ""));
+    mp_result_free(r);
+    assert_true(works(pool));
     /* The end does not wait for a task that runs, nor for those that were to come. */
     r = held(pool, 2);
     assert_int_equal(mp_pool_apply_async(pool, &canceled, count_run, &other, sizeof other, 0), 0);
@@ -194,7 +202,8 @@ static void d7_a_time_limit_stops_the_task(void **state)
     mp_result_free(canceled);
     mp_result_free(r);
     ours("D7", "the .time_limit of a task that blocks all signals: MP_ETASKTIMEOUT, its process is "
-               "gone, the pool goes on; mp_pool_free does not wait for tasks");
+               "gone, the pool goes on; mp_result_kill ends one, too: MP_ECANCELED; mp_pool_free "
+               "does not wait for tasks");
 }
 
 /* ---- D8 ---- */
