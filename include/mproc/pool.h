@@ -8,6 +8,7 @@
 
 #include <mproc/result.h>
 #include <mproc/task.h>
+#include <sys/types.h>
 
 /** @defgroup pool Pool
  *  @brief Runs a function over many inputs in worker processes. Python: Pool, ProcessPoolExecutor.
@@ -20,11 +21,12 @@
  *  default disposition for every signal that the program catches.
  *
  *  **When a worker dies** its item alone is #MP_ECRASHED (or runs again, see `.retries`), the
- *  worker is replaced and the rest goes on. **When the supervisor is killed** all workers die with
- *  it, what was not settled is #MP_ECRASHED, and later calls are #MP_ESTATE. **When the program
- *  ends**, in whatever way, supervisor and workers end with it, and the processes that workers have
- *  started through this library. An item that is #MP_ECRASHED, or runs again, may have had its
- *  effects: nobody knows how far it came.
+ *  worker is replaced and the rest goes on: at once, unless a hundred have died in a moment; then
+ *  one comes each 5 ms. If three in a row die before they are ready the pool fails. **When the
+ *  supervisor is killed** all workers die with it, what was not settled is #MP_ECRASHED, and later
+ *  calls are #MP_ESTATE. **When the program ends**, in whatever way, supervisor and workers end with
+ *  it, and the processes that workers have started through this library. An item that is
+ *  #MP_ECRASHED, or runs again, may have had its effects: nobody knows how far it came.
  *
  *  See @ref example_pool "an example".
  *  @{ */
@@ -41,9 +43,9 @@ typedef struct mp_pool_options {
     void *initializer_arg;      /**< Its argument. */
     void (*finalizer)(void *);  /**< Called with the same in each worker that ends in order. */
     int max_tasks_per_child;    /**< Replaces a worker after so many items; not given: never. */
-    size_t max_memory_per_child; /**< Replaces a worker whose memory has grown by so many bytes since it
-                                    was ready: private and resident, looked at between items, not
-                                    more often than every 5 ms; not given: never. */
+    /** Replaces a worker whose memory has grown by so many bytes since it was ready, private and
+        resident; looked at between items, not more often than every 5 ms; not given: never. */
+    size_t max_memory_per_child;
     double idle_timeout; /**< Seconds without work after which a worker leaves, all but one; work
                               that is submitted brings them back; not given: never. */
     double task_timeout; /**< Seconds an item may take before its worker is killed and the item
@@ -210,6 +212,57 @@ MP_API int mp_pool_run(mp_pool *pool, const mp_job *job, double timeout);
  * @return 0, or a code of mp_pool_run() that is not an item's
  */
 MP_API int mp_pool_submit(mp_pool *pool, mp_result **out, const mp_job *job);
+
+/**
+ * Changes how many workers there are while the pool runs.
+ *
+ * New ones come at once. Those too many leave when they have run what they have claimed, an item or
+ * some tens of microseconds of short ones; what is dealt out to them already the others take.
+ * Workers come from what the program was when the pool was made.
+ * Thread-safe; not async-signal-safe. Python: no counterpart.
+ *
+ * @param pool a pool
+ * @param processes how many; at least 1, at most four times the larger of the number at creation
+ *        and mp_cpu_count(), or 32 if that is more, never more than 4096
+ * @return 0; #MP_EINVAL: no pool, or not such a number; #MP_ESTATE: closed, terminated, failed,
+ *         another process's pool, or its supervisor is gone
+ */
+MP_API int mp_pool_resize(mp_pool *pool, int processes);
+
+/**
+ * How many workers the pool shall have: as made, or as mp_pool_resize() said last. At times there
+ * are others: dead ones that are about to be replaced, idle ones that rest, some that are leaving.
+ *
+ * @param pool a pool
+ * @return the number; #MP_EINVAL; #MP_ESTATE: another process's pool
+ */
+MP_API int mp_pool_processes(const mp_pool *pool);
+
+/**
+ * Who the workers are, at this moment: the next may have died before it returns.
+ *
+ * Thread-safe; not async-signal-safe. Python: the keys of Executor._processes.
+ *
+ * @param pool a pool
+ * @param[out] pids their process ids; may be NULL if capacity is 0
+ * @param capacity how many fit there
+ * @return how many there are, also if they did not fit; #MP_EINVAL; #MP_ESTATE: another process's
+ *         pool
+ */
+MP_API int mp_pool_worker_pids(const mp_pool *pool, pid_t *pids, int capacity);
+
+/**
+ * The process's own pool, made at the first call with mp_cpu_count() workers and no other options.
+ *
+ * It is made anew by a call after it was closed, terminated, has failed, or has lost its
+ * supervisor, and in a forked child. It ends with the process. mp_pool_free() leaves it alone, so a
+ * handle stays valid: of a pool that was ended some kilobytes remain.
+ * Thread-safe; not async-signal-safe. Python: loky's get_reusable_executor().
+ *
+ * @param[out] out the pool, NULL on failure; not owed
+ * @return 0, or a code of mp_pool_create()
+ */
+MP_API int mp_pool_default(mp_pool **out);
 
 /**
  * Runs done callbacks that are due, and starts chained work, see @ref result; waits for the first.

@@ -6,8 +6,8 @@
 typedef struct mp_process mp_process;
 typedef struct mp__pool_plan mp__pool_plan;
 
-/* Made by the supervisor and inherited by the fork, so that no worker need make one for itself: what
- * it writes first in its copy of the memory is what costs it time. */
+/* Made by the supervisor and inherited by the fork, so that no worker need make one for itself:
+ * what it is the first to write in its copy of the memory is what costs it time. */
 typedef struct mp__badge {
     mp_process *self, *program;
 } mp__badge;

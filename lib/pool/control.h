@@ -95,7 +95,7 @@ typedef struct mp__pool_control {
     _Atomic(mp__failure *) failure;   /* why the pool failed */
     struct mp__pool_insight *insight; /* pool/insight.h; NULL: nothing is kept */
     mp__waitword changed;             /* the program's threads: phase, start */
-    _Alignas(MP__CACHE_LINE) mp__waitword idle;         /* pool/idle.h, as is `looking` */
+    _Alignas(MP__CACHE_LINE) mp__waitword idle; /* pool/idle.h, as is `looking` */
     _Atomic uint64_t looking[MP__WORKERS_MOST / 64];
     _Alignas(MP__CACHE_LINE) _Atomic(mp__work *) first; /* pool/work.h */
     mp__slot slot[]; /* one more than `slots`: the last serves the supervisor's own looks */

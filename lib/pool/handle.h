@@ -28,6 +28,7 @@ struct mp_pool {
     mp__link results;                 /* that were not freed */
     mp__work *retired;                /* works whose results were freed, by `retired_next` */
     mp__work **retired_end;           /* where the next one goes */
+    bool standing;                    /* pool/default.c: nobody frees it */
     bool over;                        /* no process is left, and everything is settled */
     struct mp__trace *trace;          /* pool/insight.h; NULL: no insights are kept */
     mp__callbacks_of_pool callbacks;
@@ -46,6 +47,11 @@ struct mp_result {
     _Atomic(const mp__returned **) returned; /* by index, made when first asked for */
     mp__callbacks_of_result callbacks;
 };
+
+/* Guards the list of this process's pools, and which is the default one. While it is locked the
+ * process does not fork: pools are not made meanwhile. */
+void mp__handle_lock_pools(void);
+void mp__handle_unlock_pools(void);
 
 /* Whether it is a pool of the calling process: 0, MP_EINVAL or MP_ESTATE. */
 int mp__handle_check(const mp_pool *pool);

@@ -31,12 +31,12 @@
 static mp__guard pools_guard = MP__GUARD_INITIALIZER;
 static mp__link pools = MP__LIST(pools);
 
-static void lock_pools(void)
+void mp__handle_lock_pools(void)
 {
     mp__guard_lock(&pools_guard);
 }
 
-static void unlock_pools(void)
+void mp__handle_unlock_pools(void)
 {
     mp__guard_unlock(&pools_guard);
 }
@@ -239,13 +239,13 @@ static void terminate_all(void)
 {
     for (;;) {
         mp_pool *pool = NULL;
-        lock_pools();
+        mp__handle_lock_pools();
         mp__list_for_each (link, &pools) {
             pool = mp__container(link, mp_pool, link);
             mp__list_remove(link);
             break;
         }
-        unlock_pools();
+        mp__handle_unlock_pools();
         if (pool == NULL)
             return;
         mp_pool_terminate(pool);
@@ -254,7 +254,8 @@ static void terminate_all(void)
 
 static int register_parts(void)
 {
-    static mp__atfork part = {.prepare = lock_pools, .parent = unlock_pools, .child = forget_pools};
+    static mp__atfork part = {
+        .prepare = mp__handle_lock_pools, .parent = mp__handle_unlock_pools, .child = forget_pools};
     static mp__exit_hook hook = {.run = terminate_all};
     int rc = mp_init();
     if (rc >= 0)
@@ -300,9 +301,9 @@ int mp_pool_create(mp_pool **out, const mp_pool_options *options)
         return rc;
     }
     pool->magic = POOL_MAGIC;
-    lock_pools();
+    mp__handle_lock_pools();
     mp__list_append(&pools, &pool->link);
-    unlock_pools();
+    mp__handle_unlock_pools();
     *out = pool;
     return 0;
 }
@@ -359,16 +360,16 @@ int mp_pool_join(mp_pool *pool, double timeout)
 
 void mp_pool_free(mp_pool *pool)
 {
-    if (pool == NULL || pool->magic != POOL_MAGIC)
+    if (pool == NULL || pool->magic != POOL_MAGIC || pool->standing)
         return;
     if (pool->generation != mp__registry_generation()) {
         discard(pool);
         return;
     }
     mp_pool_terminate(pool);
-    lock_pools();
+    mp__handle_lock_pools();
     mp__list_remove(&pool->link);
-    unlock_pools();
+    mp__handle_unlock_pools();
     mp__callback_forget_pool(pool);
     discard_shared(pool);
     discard(pool);

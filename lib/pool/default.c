@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The process's own pool. It is made while nothing is locked, since to make one is to fork; of two
+ * threads that have made one at the same time the second gives its own up. A forked child finds its
+ * parent's, which is no pool of its own.
+ */
+#include "pool/handle.h"
+
+#include <mproc/error.h>
+
+static mp_pool *current;
+
+/* While the pools are locked. */
+static mp_pool *usable(void)
+{
+    bool good = current != NULL && mp__handle_check(current) == 0 &&
+                mp__pool_phase_of(current->control) == MP__POOL_RUNNING &&
+                !mp__handle_is_lost(current);
+    return good ? current : NULL;
+}
+
+int mp_pool_default(mp_pool **out)
+{
+    if (out == NULL)
+        return MP_EINVAL;
+    mp__handle_lock_pools();
+    mp_pool *pool = *out = usable();
+    mp__handle_unlock_pools();
+    if (pool != NULL)
+        return 0;
+
+    int rc = mp_pool_create(&pool, NULL);
+    if (rc < 0)
+        return rc;
+    mp__handle_lock_pools();
+    *out = usable();
+    if (*out == NULL) {
+        pool->standing = true;
+        *out = current = pool;
+    }
+    mp__handle_unlock_pools();
+    if (*out != pool)
+        mp_pool_free(pool);
+    return 0;
+}
