@@ -19,7 +19,7 @@
 #define MP__TRACE_CHUNK  256u
 #define MP__TRACE_SHORT  INT64_C(20000)      /* ns: of an item in a run, and between two of them */
 #define MP__TRACE_RUN    INT64_C(1000000)    /* ns: of a run */
-#define MP__TRACE_EVENTS (UINT32_C(1) << 20) /* of a pool */
+#define MP__TRACE_EVENTS (UINT32_C(1) << 20) /* of a pool, with as many workers as it began with */
 
 enum mp__event_kind {
     MP__EVENT_RUN,    /* items that ended well; index: of the first */

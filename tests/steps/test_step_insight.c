@@ -100,6 +100,7 @@ static void make_slot(void)
     w = mp_shared_calloc(1, sizeof *w);
     assert_true(c != NULL && w != NULL);
     c->slots = 1;
+    mp__store_relaxed(&c->used, 1);
     c->insight = mp_shared_calloc(1, sizeof *c->insight);
     assert_non_null(c->insight);
     c->insight->chunks = 8;

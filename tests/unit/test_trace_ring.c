@@ -149,6 +149,7 @@ static void dropped_events_are_told(void **state)
     mp__pool_control *c = calloc(1, sizeof *c + 2 * sizeof(mp__slot));
     assert_non_null(c);
     c->slots = 1;
+    mp__store_relaxed(&c->used, 1);
     c->insight = &own;
     mp__store_relaxed(&c->slot[0].insight, m);
     mp_pool pool = {.control = c, .plan = {.name = (char *)"w", .program = (char *)"p"}};
