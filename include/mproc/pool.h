@@ -103,7 +103,7 @@ MP_BEGIN_DECLS
  * @param[out] out the new pool, NULL on failure; owed to mp_pool_free()
  * @param options see #mp_pool_options, or NULL
  * @return 0; #MP_EINVAL: out is NULL, processes < 0 or more than 4096, a negative or NaN number, a
- *         descriptor in keep that is not open, an option that is unknown or not in this release,
+ *         soft_signal that is none, a descriptor in keep that is not open, an option that is unknown or not in this release,
  *         a trace in place of something that is no ordinary file; why no file can be made where
  *         the trace shall be, as #MP_ESYS(ENOENT);
  *         #MP_ESYS(EAGAIN): no more processes; #MP_ESYS(EMFILE): no more descriptors; #MP_ENOMEM;

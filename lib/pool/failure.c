@@ -2,7 +2,6 @@
 #include "pool/failure.h"
 
 #include "pool/crash.h"
-#include "pool/task.h"
 
 #include <mproc/error.h>
 #include <string.h>
@@ -11,23 +10,6 @@ static _Thread_local struct {
     bool set;
     mp_task_error error;
 } last;
-
-void mp__failure_begin(void)
-{
-    mp__task_begin(NULL);
-}
-
-bool mp__failure_end(int *code)
-{
-    bool failed = mp__task_has_said(*code) && mp__task_settle(NULL, 0, code);
-    mp__task_end();
-    return failed;
-}
-
-const char *mp__failure_text(void)
-{
-    return mp__task_text();
-}
 
 void mp__failure_remember(const mp_task_error *error)
 {

@@ -14,7 +14,6 @@
 #include "os/servant.h"
 #include "os/thread.h"
 #include "pool/claim.h"
-#include "pool/failure.h"
 #include "pool/idle.h"
 #include "pool/insight.h"
 #include "pool/leaving.h"
@@ -51,7 +50,7 @@ static void fail_item(mp__work *w, uint64_t index, int code)
     uint64_t lowest;
     bool wanted = w->all_failures || mp__work_code(w, &lowest) == 0 || index < lowest;
     mp__failure *f =
-        wanted ? mp__failure_create(MP_ETASK, mp__process_id(), mp__failure_text()) : NULL;
+        wanted ? mp__failure_create(MP_ETASK, mp__process_id(), mp__task_text()) : NULL;
     if (f != NULL) {
         f->task_code = code;
         if (f->text[0] == '\0')
@@ -273,8 +272,8 @@ static void fail_pool(worker *me, int code)
     mp__failure *f = mp__failure_create(MP_ETASK, mp__process_id(), "the initializer failed");
     if (f != NULL) {
         f->task_code = code;
-        if (mp__failure_text()[0] != '\0')
-            snprintf(f->text, sizeof f->text, "the initializer failed: %.200s", mp__failure_text());
+        if (mp__task_text()[0] != '\0')
+            snprintf(f->text, sizeof f->text, "the initializer failed: %.200s", mp__task_text());
         mp__pool_blame(me->control, f);
     }
     mp__store_release(&me->slot->state, MP__SLOT_FAILING);
@@ -286,9 +285,11 @@ static void initialize(worker *me)
     const mp_pool_options *o = &me->plan->options;
     if (o->initializer == NULL)
         return;
-    mp__failure_begin();
+    mp__task_begin(NULL);
     int code = o->initializer(o->initializer_arg);
-    if (mp__failure_end(&code))
+    bool failed = mp__task_has_said(code) && mp__task_settle(NULL, 0, &code);
+    mp__task_end();
+    if (failed)
         fail_pool(me, code);
 }
 
