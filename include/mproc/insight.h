@@ -18,22 +18,22 @@
  *  "measured".
  *
  *  A worker counts in memory that outlives it, so its death loses nothing; the time of the item
- *  that it died in is counted by who buries it. A worker's *place* is numbered from 0: a replacement
- *  takes over the place, and its figures, of the one that is gone. Figures can be asked for at any
- *  time until mp_pool_free(), while work runs, too, and what is asked for at once is of one moment
- *  for each place, not for all of them.
+ *  that it died in is counted by who buries it. A worker's *place* is numbered from 0: a
+ *  replacement takes over the place, and its figures, of the one that is gone. Figures can be
+ *  asked for at any time until mp_pool_free(), while work runs, too, and what is asked for at once
+ *  is of one moment for each place, not for all of them.
  *
  *  With `.trace = "file.json"` the items, and the starts and ends of workers, are written to that
  *  file when the pool has ended: in mp_pool_join(), mp_pool_terminate(), mp_pool_free(), or at
  *  exit(), whichever is first; not if the program is killed. The file appears whole, in place of
- *  one that was there. mp_pool_create() fails if no file can be made there; what goes wrong later is
- *  told by mp_insights.trace, and harms nothing else. https://ui.perfetto.dev and chrome://tracing
- *  open it, and so does docs/trace-view.html, without a network; see @ref insights_trace "an
- *  example". Each place is a line; an item is a slice with its index, its work and its outcome:
- *  "done", "failed", or "lost", if its worker died in it. Items shorter than 20 us that follow upon
- *  each other are one slice, of at most 1 ms. An item that runs again stands there each time. About
- *  a million events are kept, in at most 42 MB of shared memory; then the oldest are dropped, and
- *  the file says how many. Python: the insights of the package mpire.
+ *  one that was there. mp_pool_create() fails if no file can be made there; what goes wrong later
+ *  is told by mp_insights.trace, and harms nothing else. https://ui.perfetto.dev and
+ *  chrome://tracing open it, and so does docs/trace-view.html, without a network; see
+ *  @ref insights_trace "an example". Each place is a line; an item is a slice with its index, its work
+ *  and its outcome: "done", "failed", or "lost", if its worker died in it. Items shorter than 20
+ *  us that follow upon each other are one slice, of at most 1 ms. An item that runs again stands
+ *  there each time. About a million events are kept, in at most 42 MB of shared memory; then the
+ *  oldest are dropped, and the file says how many. Python: the insights of the package mpire.
  *  @{ */
 
 /** How many of the slowest items are kept. */
