@@ -30,10 +30,11 @@ mp__failure *mp__crash_keep(mp__failure *f, const mp__slot *s)
 void mp__crash_print(const mp__failure *f, char *text, size_t size)
 {
     size_t end = 0;
+    char place[LINE_MOST];
     text[0] = '\0';
     for (uint32_t i = 0; i < f->frames; i++) {
-        char place[LINE_MOST];
-        mp__symbol_describe((const void *)f->frame[i], i > 0, place, sizeof place);
+        if (i < 2 || f->frame[i] != f->frame[i - 1]) /* a recursion is looked up once */
+            mp__symbol_describe((const void *)f->frame[i], i > 0, place, sizeof place);
         int n = snprintf(text + end, size - end, "#%u %s\n", i, place);
         if (n < 0 || (size_t)n >= size - end) {
             text[end] = '\0';
