@@ -323,7 +323,9 @@ static void the_supervisor_s_death_closes_them(void **state)
     (void)state;
     mp_pool *pool;
     assert_int_equal(mp_pool_new(&pool, .processes = 2, .insights = MP_YES), 0);
-    kill(supervisor_of(pool), SIGKILL);
+    pid_t supervisor = supervisor_of(pool);
+    assert_true(supervisor > 0);
+    kill(supervisor, SIGKILL);
     assert_int_equal(mp_pool_close(pool), 0);
     assert_int_equal(mp_pool_join(pool, LONG), 0);
     mp_insights all = insights_of(pool), again = insights_of(pool);
