@@ -117,7 +117,7 @@ MP_API int mp_pool_create(mp_pool **out, const mp_pool_options *options);
 /**
  * Runs a task over an array and waits for all of it.
  *
- * All items run, whatever fails; the good ones are delivered.
+ * All items run, whatever fails, in no promised order; the good ones are delivered.
  * Thread-safe; not async-signal-safe; only in the process that created the pool. Python: map().
  *
  * @param pool a pool
