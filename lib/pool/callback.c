@@ -122,7 +122,7 @@ static void watch(mp_result *r)
 
 static void place(mp_result *r)
 {
-    if (r->callbacks.waiting)
+    if (mp__load_relaxed(&r->callbacks.waiting))
         set_state(r, MP__CALLBACK_HELD);
     else if (mp__work_is_done(r->work))
         list(&fresh, r, MP__CALLBACK_DUE);
@@ -140,7 +140,7 @@ static void tell(void)
 /* How many of a pool's watched results can be running. */
 static uint32_t most_open(const mp_pool *pool)
 {
-    return pool->control->slots + SLACK;
+    return mp__load_acquire(&pool->control->used) + SLACK;
 }
 
 static bool collect_done(mp_pool *pool)
@@ -168,7 +168,7 @@ static void collect(mp_pool *pool)
 static void begin_chained(mp_result *r, mp_result *out)
 {
     mp__then_start(r, out);
-    out->callbacks.waiting = false;
+    mp__store_relaxed(&out->callbacks.waiting, false);
     if (state_of(out) == MP__CALLBACK_HELD)
         place(out);
 }
@@ -383,7 +383,7 @@ void mp__callback_add(mp_result *r, mp__callback *c)
 void mp__callback_chain(mp_result *r, mp_result *out)
 {
     mp__callback_lock();
-    if (mp__work_is_done(r->work) && !r->callbacks.waiting) {
+    if (mp__work_is_done(r->work) && !mp__load_relaxed(&r->callbacks.waiting)) {
         begin_chained(r, out);
     } else {
         mp__result_hold(out);
@@ -403,10 +403,10 @@ void mp__callback_chain(mp_result *r, mp_result *out)
 bool mp__callback_cancel(mp_result *r, const char *text)
 {
     mp__callback_lock();
-    bool waiting = r->callbacks.waiting;
+    bool waiting = mp__load_relaxed(&r->callbacks.waiting);
     if (waiting) {
         mp__then_end(r, MP_ECANCELED, text);
-        r->callbacks.waiting = false; /* who starts it finds it done */
+        mp__store_relaxed(&r->callbacks.waiting, false); /* who starts it finds it done */
         if (state_of(r) == MP__CALLBACK_HELD)
             place(r);
     }

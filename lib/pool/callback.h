@@ -37,7 +37,7 @@ typedef struct mp__callback {
 
 typedef struct mp__callbacks_of_result {
     _Atomic uint32_t state; /* changed with the guard held */
-    bool waiting;           /* for the result that it is chained to */
+    _Atomic bool waiting;   /* for the result that it is chained to */
     mp__link link;
     mp__callback *first, **end; /* in the order in which they were added */
     mp__callback own;           /* the job's */

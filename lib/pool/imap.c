@@ -33,7 +33,6 @@ typedef struct imap {
     mp__link link; /* among the pool's iterators; alone if that is freed */
     mp_imap how;
     bool unordered;
-    int most_open;    /* chunks that can be done or running: so many, the oldest */
     mp__link waiting; /* chunks of which nothing was returned */
     mp__link spare;
     chunk *current; /* being returned */
@@ -148,17 +147,25 @@ static void begin_chunk(imap *it, chunk *c)
     it->at = 0;
 }
 
-/* Those that can be done or running are the oldest: pool/callback.c tells why. */
+/* How many chunks can be done or running. They are the oldest: pool/callback.c tells why. */
+static int most_open(const imap *it)
+{
+    if (mp__list_empty(&it->link))
+        return MP__COLLECT_MOST; /* the pool is gone, and all are done */
+    uint32_t used = mp__load_acquire(&it->pool->control->used);
+    return used + SLACK < MP__COLLECT_MOST ? (int)used + SLACK : MP__COLLECT_MOST;
+}
+
 static int look_for_done(void *arg, mp_result **open)
 {
     imap *it = arg;
-    int n = 0;
+    int n = 0, most = most_open(it);
     mp__list_for_each (link, &it->waiting) {
         if (mp__work_is_done(chunk_of(link)->result->work)) {
             begin_chunk(it, chunk_of(link));
             return -1;
         }
-        if (n == it->most_open)
+        if (n == most)
             break;
         open[n++] = chunk_of(link)->result;
     }
@@ -249,7 +256,7 @@ static const mp__iterator_kind kind = {.next = next_item, .free = free_imap, .dr
 static void choose_sizes(imap *it)
 {
     mp_imap *how = &it->how;
-    size_t workers = it->pool->control->slots;
+    size_t workers = (size_t)mp_pool_processes(it->pool);
     if (how->chunksize == 0)
         how->chunksize = 1;
     if (how->window == 0 &&
@@ -257,7 +264,6 @@ static void choose_sizes(imap *it)
         how->window = SIZE_MAX;
     if (how->chunksize > how->window)
         how->chunksize = how->window;
-    it->most_open = workers + SLACK < MP__COLLECT_MOST ? (int)workers + SLACK : MP__COLLECT_MOST;
 }
 
 static int check_how(mp_pool *pool, mp_imap *whole, const mp_imap *how)

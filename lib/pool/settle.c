@@ -102,8 +102,14 @@ static void settle_everything(mp_pool *pool)
     }
     for (uint32_t i = 0; i < mp__load_acquire(&c->used); i++)
         mp__claim_resolve(c, i);
-    mp__list_for_each (link, &pool->results)
-        settle_work(pool, mp__container(link, mp_result, link)->work, code, text);
+    mp__list_for_each (link, &pool->results) {
+        const mp_result *r = mp__container(link, mp_result, link);
+        /* A chained one that was not started before the others had ended. */
+        bool late =
+            mp__pool_phase_of(c) == MP__POOL_CLOSED && mp__load_relaxed(&r->callbacks.waiting);
+        settle_work(pool, r->work, late ? MP_ECANCELED : code,
+                    late ? "the pool was closed before it could start" : text);
+    }
     for (mp__work *w = pool->retired; w != NULL; w = w->retired_next)
         settle_work(pool, w, code, text);
 }

@@ -123,7 +123,7 @@ int mp_result_then(mp_result *r, mp_result **out, const mp_job *job)
         *out = NULL;
         return rc;
     }
-    (*out)->callbacks.waiting = true;
+    mp__store_relaxed(&(*out)->callbacks.waiting, true);
     mp__job_attach(*out, &whole);
     mp__callback_chain(r, *out);
     return 0;

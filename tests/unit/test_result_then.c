@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* Chained jobs, results of their own length, and ending work that runs. */
+#include "support/workers.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+static mp_pool *make(int processes)
+{
+    mp_pool *pool = NULL;
+    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
+    return pool;
+}
+
+static mp_result *hold(mp_pool *pool, int i)
+{
+    mp_result *r;
+    assert_int_equal(mp_pool_apply_async(pool, &r, held, &i, sizeof i, sizeof i), 0);
+    return r;
+}
+
+static int add_one(const void *in, void *out, void *context)
+{
+    (void)context;
+    *(long *)out = *(const long *)in + 1;
+    return 0;
+}
+
+static int sum(const void *in, void *out, void *context)
+{
+    const long *x = in;
+    *(long *)out = 0;
+    for (long i = 0; i < (long)(intptr_t)context; i++)
+        *(long *)out += x[i];
+    return 0;
+}
+
+static int odd_only(const void *in, void *out, void *context)
+{
+    (void)context;
+    *(long *)out = *(const long *)in;
+    return *(const long *)in % 2 != 0 ? 0 : mp_task_fail(-2, "even");
+}
+
+static mp_job job_of(mp_task task, size_t count)
+{
+    return (mp_job){.size = sizeof(mp_job), .task = task, .out_size = sizeof(long), .count = count};
+}
+
+static void one_after_the_other(void **state)
+{
+    (void)state;
+    enum { N = 10 };
+    mp_pool *pool = make(2);
+    long in[N], out[N], total = 0, *shared = MP_ARRAY(long, N);
+    count_up(in, N);
+    for (int i = 0; i < 4; i++) { /* in place or not; by get alone, or step by step */
+        mp_job first = job_of(square, N), second = job_of(add_one, 0), third = job_of(sum, 1);
+        mp_result *a, *b, *c;
+        first.in = in;
+        first.in_size = sizeof *in;
+        first.out = i % 2 == 0 ? shared : NULL;
+        third.context = (void *)(intptr_t)N;
+        assert_int_equal(mp_pool_submit(pool, &a, &first), 0);
+        if (i >= 2)
+            assert_int_equal(mp_result_wait(a, LONG), 0);
+        assert_int_equal(mp_result_then(a, &b, &second), 0);
+        assert_int_equal(mp_result_then(b, &c, &third), 0);
+        if (i >= 2)
+            assert_int_equal(mp_result_get(b, out, sizeof out, LONG), 0);
+        assert_int_equal(mp_result_get(c, &total, sizeof total, LONG), 0);
+        assert_int_equal(total, 285 + N);
+        assert_int_equal(mp_result_get(b, out, sizeof out, 0), 0);
+        assert_int_equal(out[9], 82);
+        mp_result_free(a);
+        mp_result_free(b);
+        mp_result_free(c);
+    }
+    mp_shared_free(shared);
+    assert_int_equal(finish(pool), 0);
+}
+
+/* A failure goes on to the end; either end may be freed first. */
+static void failures_go_on(void **state)
+{
+    (void)state;
+    mp_pool *pool = make(1);
+    long in[3] = {1, 2, 3}, out[3] = {-1, -1, -1};
+    mp_job first = job_of(odd_only, 3), second = job_of(add_one, 3), third = job_of(sum, 1);
+    mp_result *a, *b, *c, *gate = hold(pool, 1);
+    mp_task_error e, errors[3];
+    first.in = in;
+    first.in_size = sizeof *in;
+    second.errors = errors;
+    assert_int_equal(mp_pool_submit(pool, &a, &first), 0);
+    assert_int_equal(mp_result_then(a, &b, &second), 0);
+    assert_int_equal(mp_result_then(b, &c, &third), 0);
+    mp_result_free(a);
+    assert_false(mp_result_ready(b) || mp_result_ready(c));
+    assert_int_equal(mp_result_wait(c, 0.02), MP_ETIMEDOUT);
+    release(1);
+    assert_int_equal(mp_result_get(c, out, sizeof out, LONG), MP_ETASK);
+    assert_int_equal(mp_result_get(b, out, sizeof out, LONG), MP_ETASK);
+    assert_int_equal(out[0], -1);
+    assert_int_equal(mp_result_error(c, &e), 1);
+    assert_true(strstr(e.text, "even") != NULL && e.index == 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(errors[i].code == MP_ETASK && errors[i].index == i);
+    mp_result_free(b);
+    mp_result_free(c);
+    mp_result_free(gate);
+    assert_int_equal(finish(pool), 0);
+}
+
+static void note(mp_result *r, void *arg)
+{
+    (void)r;
+    ++*(int *)arg;
+}
+
+static void canceled_killed_closed_and_terminated(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        mp_pool *pool = make(1);
+        mp_result *a = hold(pool, 1), *b, *c;
+        mp_job next = job_of(add_one, 0);
+        int noted = 0;
+        next.out_size = sizeof(int);
+        next.callback = note;
+        next.callback_arg = &noted;
+        assert_int_equal(mp_result_then(a, &b, &next), 0);
+        assert_int_equal(mp_result_then(b, &c, &next), 0);
+        assert_true(await(&board->pid[1]));
+        if (i == 0)
+            assert_int_equal(mp_result_cancel(b), 0);
+        else if (i == 1)
+            assert_int_equal(mp_result_kill(b), 0);
+        else if (i == 2)
+            assert_int_equal(mp_pool_close(pool), 0);
+        else if (i == 3)
+            assert_int_equal(mp_pool_terminate(pool), 0);
+        else
+            mp_pool_free(pool);
+        if (i == 2)
+            release(1);
+        assert_int_equal(mp_result_get(b, NULL, 0, LONG), MP_ECANCELED);
+        if (i < 2) {
+            assert_false(mp_result_ready(a)); /* it goes on */
+            release(1);
+        }
+        assert_int_equal(mp_result_get(c, NULL, 0, LONG), MP_ECANCELED);
+        assert_int_equal(mp_result_get(a, NULL, 0, LONG), i < 3 ? 0 : MP_ECANCELED);
+        assert_int_equal(noted, 2);
+        mp_result_free(a);
+        mp_result_free(c);
+        mp_result_free(b);
+        if (i < 4)
+            mp_pool_free(pool);
+        memset(board, 0, sizeof *board);
+    }
+}
+
+/* The dispatcher starts them; a chain of a thousand needs no deep stack. */
+static void a_long_chain(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    mp_pool *pool = make(2);
+    mp_result *rs[N];
+    long x = 0;
+    mp_result *gate = hold(pool, 1), *other = hold(pool, 1);
+    assert_int_equal(mp_pool_apply_async(pool, &rs[0], add_one, &x, sizeof x, sizeof x), 0);
+    for (int i = 1; i < N; i++) {
+        mp_job next = job_of(add_one, 0);
+        assert_int_equal(mp_result_then(rs[i - 1], &rs[i], &next), 0);
+        mp_result_free(rs[i - 1]);
+    }
+    release(1);
+    while (mp_pool_dispatch(pool, MP_FOREVER) > 0)
+        continue;
+    assert_int_equal(mp_result_get(rs[N - 1], &x, sizeof x, LONG), 0);
+    assert_int_equal(x, N);
+    mp_result_free(rs[N - 1]);
+    /* One that fails all along. */
+    assert_int_equal(mp_pool_apply_async(pool, &rs[0], odd_only, &(long){2}, 8, 8), 0);
+    for (int i = 1; i < N; i++) {
+        mp_job next = job_of(add_one, 0);
+        assert_int_equal(mp_result_then(rs[i - 1], &rs[i], &next), 0);
+        mp_result_free(rs[i - 1]);
+    }
+    assert_int_equal(mp_result_get(rs[N - 1], &x, sizeof x, LONG), MP_ETASK);
+    mp_result_free(rs[N - 1]);
+    mp_result_free(gate);
+    mp_result_free(other);
+    assert_int_equal(finish(pool), 0);
+}
+
+static void bad_chains(void **state)
+{
+    (void)state;
+    mp_pool *pool = make(1);
+    long in[3] = {1, 2, 3};
+    mp_job first = job_of(square, 3), bad[4] = {first, first, first, first};
+    mp_result *a, *b = (mp_result *)1;
+    first.in = in;
+    first.in_size = sizeof *in;
+    assert_int_equal(mp_pool_submit(pool, &a, &first), 0);
+    bad[0].in = in;
+    bad[1].in_size = 4;
+    bad[2].count = 2;
+    bad[3].task = NULL;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(mp_result_then(a, &b, &bad[i]), MP_EINVAL);
+        assert_null(b);
+    }
+    mp_job good = job_of(square, 3);
+    assert_int_equal(mp_result_then(NULL, &b, &good), MP_EINVAL);
+    assert_int_equal(mp_result_then(a, NULL, &good), MP_EINVAL);
+    assert_int_equal(mp_result_then(a, &b, NULL), MP_EINVAL);
+    assert_int_equal(mp_pool_close(pool), 0);
+    assert_int_equal(mp_result_then(a, &b, &good), MP_ESTATE);
+    mp_pool_free(pool);
+    assert_int_equal(mp_result_then(a, &b, &good), MP_ESTATE);
+    assert_null(b);
+    mp_result_free(a);
+}
+
+/* ---- mp_result_data() ---- */
+
+static int spell(const void *in, void *out, void *context)
+{
+    (void)context;
+    long x = *(const long *)in;
+    if (out != NULL)
+        *(long *)out = x;
+    if (x % 5 == 4)
+        return mp_task_fail(-1, "no");
+    char text[8] = "first";
+    if (x % 5 == 3) /* the last one counts */
+        return mp_task_return(text, 5) < 0 ? -1 : mp_task_return("last", 4);
+    return x % 5 == 0 ? 0 : mp_task_return(text, (size_t)(x % 5));
+}
+
+static void data_of_each_item(void **state)
+{
+    (void)state;
+    enum { N = 200 };
+    mp_pool *pool = make(2);
+    long in[N];
+    count_up(in, N);
+    mp_result *r, *gate[2] = {hold(pool, 1), hold(pool, 1)};
+    const void *data;
+    size_t length;
+    assert_int_equal(mp_pool_map_async(pool, &r, spell, in, sizeof *in, sizeof *in, N), 0);
+    assert_int_equal(mp_result_data(r, 0, &data, &length), MP_ESTATE);
+    release(1);
+    assert_int_equal(mp_result_wait(r, LONG), 0);
+    for (size_t i = 0; i < N; i++) {
+        int rc = mp_result_data(r, i, &data, &length);
+        assert_int_equal(rc, i % 5 == 4 ? MP_ETASK : 0);
+        if (i % 5 == 0)
+            assert_true(length == sizeof(long) && *(const long *)data == (long)i);
+        else if (i % 5 == 3)
+            assert_true(length == 4 && memcmp(data, "last", 4) == 0);
+        else if (rc == 0)
+            assert_true(length == i % 5 && memcmp(data, "first", length) == 0);
+        else
+            assert_true(length == 0 && data == NULL);
+    }
+    assert_int_equal(mp_result_data(r, N, &data, &length), MP_EINVAL);
+    assert_int_equal(mp_result_data(NULL, 0, &data, &length), MP_EINVAL);
+    assert_int_equal(mp_result_data(r, 0, NULL, &length), MP_EINVAL);
+    assert_int_equal(mp_result_data(r, 0, &data, NULL), MP_EINVAL);
+    mp_result_free(r);
+    mp_result_free(gate[0]);
+    mp_result_free(gate[1]);
+    assert_int_equal(finish(pool), 0);
+}
+
+/* Of a single item get delivers what was returned. */
+static void get_delivers_what_was_returned(void **state)
+{
+    (void)state;
+    mp_pool *pool = make(1);
+    mp_result *r;
+    const void *data;
+    size_t length;
+    char out[8] = "xxxxxxx";
+    assert_int_equal(mp_pool_apply_async(pool, &r, spell, &(long){3}, 8, 0), 0);
+    assert_int_equal(mp_result_get(r, out, 3, LONG), MP_EMSGSIZE);
+    assert_string_equal(out, "xxxxxxx");
+    assert_int_equal(mp_result_data(r, 0, &data, &length), 0);
+    assert_int_equal(length, 4);
+    assert_int_equal(mp_result_get(r, out, sizeof out, 0), 0);
+    assert_string_equal(out, "lastxxx");
+    assert_int_equal(mp_result_get(r, NULL, 0, 0), 0);
+    mp_result_free(r);
+    assert_int_equal(finish(pool), 0);
+}
+
+/* ---- mp_result_kill() ---- */
+
+static void kill_ends_what_runs(void **state)
+{
+    (void)state;
+    mp_pool *pool = make(2);
+    int in[4] = {1, 2, 3, 4}, more = 5, out;
+    mp_result *r, *other = hold(pool, 5);
+    mp_task_error errors[4];
+    mp_job job = {.size = sizeof job,
+                  .task = held,
+                  .in = in,
+                  .in_size = sizeof *in,
+                  .count = 4,
+                  .chunksize = 1,
+                  .retries = 3, /* it was not lost: it does not run again */
+                  .errors = errors};
+    assert_true(await(&board->pid[5]));
+    assert_int_equal(mp_pool_submit(pool, &r, &job), 0);
+    int runs = 0; /* whichever the free worker takes */
+    while (runs == 0)
+        for (int i = 1; i <= 4; i++)
+            runs += board->pid[i];
+    assert_int_equal(mp_result_kill(r), 0);
+    assert_int_equal(mp_result_kill(r), 0);
+    assert_int_equal(mp_result_get(r, NULL, 0, LONG), MP_ECANCELED);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(errors[i].code, MP_ECANCELED);
+    assert_int_equal(state_of(runs), 0);
+    assert_false(mp_result_ready(other)); /* its worker lives */
+    assert_true(state_of(board->pid[5]) != 0);
+    release(5);
+    assert_int_equal(mp_result_get(other, &out, sizeof out, LONG), 0);
+    assert_int_equal(mp_result_kill(other), MP_ESTATE);
+    assert_int_equal(mp_result_kill(NULL), MP_EINVAL);
+    assert_int_equal(mp_pool_apply(pool, held, &more, sizeof more, &out, sizeof out, LONG), 0);
+    mp_result_free(r);
+    mp_result_free(other);
+    assert_int_equal(finish(pool), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        POOL_TEST(one_after_the_other),
+        POOL_TEST(failures_go_on),
+        POOL_TEST(canceled_killed_closed_and_terminated),
+        POOL_TEST(a_long_chain),
+        POOL_TEST(bad_chains),
+        POOL_TEST(data_of_each_item),
+        POOL_TEST(get_delivers_what_was_returned),
+        POOL_TEST(kill_ends_what_runs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
