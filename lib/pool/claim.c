@@ -8,107 +8,34 @@
 
 #include "os/step.h"
 
-#define LANE_BITS   13
-#define FROM_BITS   24
-#define LENGTH_BITS 13
-#define SERIAL_BITS 12
-
-#define LENGTH_MOST ((UINT64_C(1) << LENGTH_BITS) - 1)
-#define SERIALS     ((UINT64_C(1) << SERIAL_BITS) - 1)
-
-/* ---- Lanes and claims as words. */
-
-static uint64_t lane_start(uint64_t lane)
-{
-    return lane >> (24 + MP__LANE_MARK_BITS);
-}
-
-static uint64_t lane_end(uint64_t lane)
-{
-    return lane >> MP__LANE_MARK_BITS & MP__UNITS_MOST;
-}
-
-static uint64_t lane_mark(uint64_t lane)
-{
-    return lane & ((1u << MP__LANE_MARK_BITS) - 1);
-}
-
-static bool lane_is_empty(uint64_t lane)
-{
-    return lane_start(lane) >= lane_end(lane);
-}
-
-static _Atomic uint64_t *lane_of(const mp__work *w, uint64_t i)
-{
-    return &w->lane[i * MP__LANE_STRIDE];
-}
-
-typedef struct claim {
-    enum mp__claim_state state;
-    uint64_t lane, from, length;
-} claim;
-
-/* The serial number tells two equal claims on different works apart, for a helper that was held up
- * between its load and its compare-and-swap. */
-static uint64_t claim_pack(claim c, uint64_t serial)
-{
-    uint64_t word = c.lane << FROM_BITS | c.from;
-    word = word << LENGTH_BITS | c.length;
-    return (word << SERIAL_BITS | (serial & SERIALS)) << 2 | (uint64_t)c.state;
-}
-
-static enum mp__claim_state claim_state(uint64_t word)
-{
-    return (enum mp__claim_state)(word & 3);
-}
-
-static uint64_t claim_serial(uint64_t word)
-{
-    return word >> 2 & SERIALS;
-}
-
-static claim claim_unpack(uint64_t word)
-{
-    uint64_t rest = word >> (2 + SERIAL_BITS);
-    return (claim){claim_state(word), rest >> (LENGTH_BITS + FROM_BITS),
-                   rest >> LENGTH_BITS & MP__UNITS_MOST, rest & LENGTH_MOST};
-}
-
-#define HOLD(word) ((word) | MP__CLAIM_HELD) /* of OWN, WANTED or HELD */
-
-static mp__range items_of(const mp__work *w, uint64_t from, uint64_t length)
-{
-    uint64_t end = (from + length) * w->unit;
-    return (mp__range){from * w->unit, end < w->count ? end : w->count};
-}
-
 /* ---- Taking. */
 
 /* No claim; the slot's work is one that it had a claim on, or one that it only looks at. */
-static const claim dropped = {.length = 1}, fresh = {0};
+static const mp__claim dropped = {.length = 1}, fresh = {0};
 
 static bool was_dropped(uint64_t word)
 {
-    return claim_unpack(word).state == MP__CLAIM_NONE && claim_unpack(word).length != 0;
+    return mp__claim_unpack(word).state == MP__CLAIM_NONE && mp__claim_unpack(word).length != 0;
 }
 
 static void put_down(mp__slot *s)
 {
-    uint64_t serial = claim_serial(mp__load_relaxed(&s->claim));
-    mp__store_seq(&s->claim, claim_pack(dropped, serial)); /* pairs with is_finished() */
+    uint64_t serial = mp__claim_serial(mp__load_relaxed(&s->claim));
+    mp__store_seq(&s->claim, mp__claim_pack(dropped, serial)); /* pairs with is_finished() */
 }
 
 /* Says what the worker is about to take. */
-static void announce(mp__slot *s, const mp__work *w, claim wanted)
+static void announce(mp__slot *s, const mp__work *w, mp__claim wanted)
 {
-    uint64_t serial = claim_serial(mp__load_relaxed(&s->claim)) + 1;
-    mp__store_release(&s->claim, claim_pack(dropped, serial)); /* all of the last one is done */
+    uint64_t serial = mp__claim_serial(mp__load_relaxed(&s->claim)) + 1;
+    mp__store_release(&s->claim, mp__claim_pack(dropped, serial)); /* all of the last one is done */
     mp__fence_compiler();
     MP_STEP("claim.take.put_down");
     mp__store_relaxed(&s->item, wanted.from * w->unit << 1);
     mp__store_relaxed(&s->attempts, 0);
     mp__fence_compiler();
-    mp__store_relaxed(&s->claim, claim_pack(wanted, serial)); /* the lane's change publishes it */
+    mp__store_relaxed(&s->claim,
+                      mp__claim_pack(wanted, serial)); /* the lane's change publishes it */
     mp__fence_compiler();
     MP_STEP("claim.take.announced");
 }
@@ -119,39 +46,38 @@ static uint64_t share_of(const mp__work *w, uint64_t left, uint64_t wanted)
     uint64_t share = w->fixed ? 1 : wanted < left / 2 ? wanted : left / 2;
     if (share < 1)
         share = 1;
-    return share < LENGTH_MOST ? share : LENGTH_MOST;
+    return share < MP__CLAIM_LENGTH_MOST ? share : MP__CLAIM_LENGTH_MOST;
 }
 
 /* From the start of the slot's own lane. */
 static bool take_own(const mp__work *w, mp__slot *s, uint64_t lane, uint64_t wanted,
                      mp__range *range)
 {
-    _Atomic uint64_t *own = lane_of(w, lane);
+    _Atomic uint64_t *own = mp__lane_of(w, lane);
     uint64_t now = mp__load_acquire(own);
-    while (!lane_is_empty(now)) {
-        uint64_t from = lane_start(now), length = share_of(w, lane_end(now) - from, wanted);
-        announce(s, w, (claim){MP__CLAIM_OWN, lane, from, length});
-        uint64_t next = mp__lane_pack(from + length, lane_end(now), lane_mark(now));
+    while (!mp__lane_is_empty(now)) {
+        uint64_t from = mp__lane_start(now), length = share_of(w, mp__lane_end(now) - from, wanted);
+        announce(s, w, (mp__claim){MP__CLAIM_OWN, lane, from, length});
+        uint64_t next = mp__lane_pack(from + length, mp__lane_end(now), mp__lane_mark(now));
         if (mp__cas_seq(own, &now, next)) {
             MP_STEP("claim.own.taken");
-            *range = items_of(w, from, length);
+            *range = mp__claim_items(w, from, length);
             return true;
         }
     }
     return false;
 }
 
-/* Before a lane's end is cut again: who has cut it last gets what it has cut off. */
-static void help(mp__pool_control *c, const mp__work *w, uint64_t lane, uint64_t seen)
+void mp__claim_help(mp__pool_control *c, const mp__work *w, uint64_t lane, uint64_t seen)
 {
-    if (lane_mark(seen) == 0)
+    if (mp__lane_mark(seen) == 0)
         return;
-    mp__slot *s = &c->slot[lane_mark(seen) - 1];
+    mp__slot *s = &c->slot[mp__lane_mark(seen) - 1];
     uint64_t word = mp__load_seq(&s->claim);
-    claim its = claim_unpack(word);
-    if (its.state == MP__CLAIM_WANTED && its.lane == lane && its.from == lane_end(seen) &&
+    mp__claim its = mp__claim_unpack(word);
+    if (its.state == MP__CLAIM_WANTED && its.lane == lane && its.from == mp__lane_end(seen) &&
         mp__load_seq(&s->work) == w)
-        mp__cas_seq(&s->claim, &word, HOLD(word));
+        mp__cas_seq(&s->claim, &word, MP__CLAIM_HOLD(word));
 }
 
 /* From the end of somebody else's lane. */
@@ -160,19 +86,19 @@ static bool cut(mp__pool_control *c, uint32_t slot, uint64_t lane, uint64_t want
 {
     mp__slot *s = &c->slot[slot];
     const mp__work *w = mp__load_relaxed(&s->work);
-    _Atomic uint64_t *other = lane_of(w, lane);
+    _Atomic uint64_t *other = mp__lane_of(w, lane);
     uint64_t now = mp__load_seq(other);
-    while (!lane_is_empty(now)) {
-        help(c, w, lane, now);
+    while (!mp__lane_is_empty(now)) {
+        mp__claim_help(c, w, lane, now);
         MP_STEP("claim.cut.helped");
-        uint64_t length = share_of(w, lane_end(now) - lane_start(now), wanted);
-        uint64_t from = lane_end(now) - length;
-        announce(s, w, (claim){MP__CLAIM_WANTED, lane, from, length});
+        uint64_t length = share_of(w, mp__lane_end(now) - mp__lane_start(now), wanted);
+        uint64_t from = mp__lane_end(now) - length;
+        announce(s, w, (mp__claim){MP__CLAIM_WANTED, lane, from, length});
         uint64_t mine = mp__load_relaxed(&s->claim);
-        if (mp__cas_seq(other, &now, mp__lane_pack(lane_start(now), from, slot + 1))) {
+        if (mp__cas_seq(other, &now, mp__lane_pack(mp__lane_start(now), from, slot + 1))) {
             MP_STEP("claim.cut.cut_off");
-            mp__cas_seq(&s->claim, &mine, HOLD(mine)); /* unless somebody has helped */
-            *range = items_of(w, from, length);
+            mp__cas_seq(&s->claim, &mine, MP__CLAIM_HOLD(mine)); /* unless somebody has helped */
+            *range = mp__claim_items(w, from, length);
             return true;
         }
     }
@@ -206,7 +132,7 @@ static bool take_from(mp__pool_control *c, uint32_t slot, mp__pace *pace, mp__ra
                 return true;
         }
     }
-    if (claim_state(mp__load_relaxed(&s->claim)) == MP__CLAIM_NONE)
+    if (mp__claim_state_of(mp__load_relaxed(&s->claim)) == MP__CLAIM_NONE)
         return false;
     /* Others took this claim into account when they looked whether the work is done. */
     put_down(s);
@@ -216,25 +142,17 @@ static bool take_from(mp__pool_control *c, uint32_t slot, mp__pace *pace, mp__ra
     return false;
 }
 
-static bool has_units(const mp__work *w)
-{
-    for (uint32_t i = 0; i < w->lanes; i++)
-        if (!lane_is_empty(mp__load_seq(lane_of(w, i))))
-            return true;
-    return false;
-}
-
 /* Not one that is being withdrawn. */
 static bool is_open(const mp__work *w)
 {
-    return has_units(w) && mp__load_relaxed(&w->started) != MP__WORK_WITHDRAWN;
+    return mp__lane_any(w) && mp__load_relaxed(&w->started) != MP__WORK_WITHDRAWN;
 }
 
 /* The first work with units to claim, which the slot then points to; NULL if there is none. */
 static mp__work *find(mp__pool_control *c, mp__slot *s)
 {
-    uint64_t serial = claim_serial(mp__load_relaxed(&s->claim));
-    mp__store_release(&s->claim, claim_pack(fresh, serial));
+    uint64_t serial = mp__claim_serial(mp__load_relaxed(&s->claim));
+    mp__store_release(&s->claim, mp__claim_pack(fresh, serial));
     for (;;) {
         mp__work *w = mp__load_seq(&c->first);
         mp__store_seq(&s->work, w); /* pairs with the program's look before it frees */
@@ -253,7 +171,7 @@ static mp__work *find(mp__pool_control *c, mp__slot *s)
 /* What the slot took last is settled. One that is alone is done then. */
 static void settled(mp__slot *s, mp__work *w)
 {
-    if (w->units > 1 || claim_state(mp__load_relaxed(&s->claim)) == MP__CLAIM_NONE)
+    if (w->units > 1 || mp__claim_state_of(mp__load_relaxed(&s->claim)) == MP__CLAIM_NONE)
         return;
     mp__claim_finish_now(w);
     MP_STEP("claim.take.finished");
@@ -288,13 +206,13 @@ bool mp__stroll_begin(mp__pool_control *c, uint32_t slot, mp__stroll *st)
     const mp__work *w = mp__load_relaxed(&s->work);
     if (slot >= w->lanes || w->units == 1)
         return false;
-    uint64_t serial = claim_serial(mp__load_relaxed(&s->claim)) + 1;
-    *st = (mp__stroll){.lane = lane_of(w, slot),
+    uint64_t serial = mp__claim_serial(mp__load_relaxed(&s->claim)) + 1;
+    *st = (mp__stroll){.lane = mp__lane_of(w, slot),
                        .claim = &s->claim,
                        .item = &s->item,
                        .unit = w->unit,
-                       .dropped = claim_pack(dropped, serial),
-                       .own = claim_pack((claim){MP__CLAIM_OWN, slot, 0, 1}, serial)};
+                       .dropped = mp__claim_pack(dropped, serial),
+                       .own = mp__claim_pack((mp__claim){MP__CLAIM_OWN, slot, 0, 1}, serial)};
     return true;
 }
 
@@ -302,15 +220,16 @@ bool mp__stroll_begin(mp__pool_control *c, uint32_t slot, mp__stroll *st)
 bool mp__stroll_on(const mp__stroll *st, uint64_t *item)
 {
     uint64_t now = mp__load_acquire(st->lane);
-    while (!lane_is_empty(now)) {
-        uint64_t from = lane_start(now);
+    while (!mp__lane_is_empty(now)) {
+        uint64_t from = mp__lane_start(now);
         *item = from * st->unit;
         mp__store_release(st->claim, st->dropped);
         mp__fence_compiler();
         MP_STEP("claim.stroll.put_down");
         mp__store_relaxed(st->item, *item << 1);
         mp__fence_compiler();
-        mp__store_relaxed(st->claim, st->own | from << (LENGTH_BITS + SERIAL_BITS + 2));
+        mp__store_relaxed(st->claim,
+                          st->own | from << (MP__CLAIM_LENGTH_BITS + MP__CLAIM_SERIAL_BITS + 2));
         mp__fence_compiler();
         MP_STEP("claim.stroll.announced");
         if (__builtin_expect(mp__cas_seq(st->lane, &now, now + mp__lane_pack(1, 0, 0)), 1)) {
@@ -337,10 +256,10 @@ void mp__claim_forget(mp__slot *s)
 
 bool mp__claim_get(const mp__slot *s, mp__range *range)
 {
-    claim its = claim_unpack(mp__load_seq(&s->claim));
+    mp__claim its = mp__claim_unpack(mp__load_seq(&s->claim));
     if (its.state != MP__CLAIM_HELD)
         return false;
-    *range = items_of(mp__load_relaxed(&s->work), its.from, its.length);
+    *range = mp__claim_items(mp__load_relaxed(&s->work), its.from, its.length);
     uint64_t item = mp__load_acquire(&s->item) >> 1;
     if (item > range->start)
         range->start = item;
@@ -348,10 +267,25 @@ bool mp__claim_get(const mp__slot *s, mp__range *range)
 }
 
 /* What is left begins anywhere in its first unit, which slot->item tells. */
-static claim end_of_claim(const mp__work *w, claim its, mp__range range)
+static mp__claim end_of_claim(const mp__work *w, mp__claim its, mp__range range)
 {
     uint64_t from = range.start / w->unit;
-    return (claim){MP__CLAIM_HELD, its.lane, from, its.from + its.length - from};
+    return (mp__claim){MP__CLAIM_HELD, its.lane, from, its.from + its.length - from};
+}
+
+void mp__claim_end(mp__pool_control *c, mp__slot *s)
+{
+    mp__work *w = mp__load_relaxed(&s->work);
+    if (mp__claim_state_of(mp__load_relaxed(&s->claim)) == MP__CLAIM_NONE)
+        return;
+    if (w->units == 1) {
+        settled(s, w);
+        return;
+    }
+    put_down(s);
+    MP_STEP("claim.end.put_down");
+    if (!mp__lane_any(w))
+        mp__claim_finish(c, w);
 }
 
 void mp__claim_set(mp__pool_control *c, mp__slot *s, mp__range range)
@@ -364,34 +298,27 @@ void mp__claim_set(mp__pool_control *c, mp__slot *s, mp__range range)
     mp__fence_compiler();
     MP_STEP("claim.set.item");
     if (range.start < range.end) {
-        claim rest = end_of_claim(w, claim_unpack(word), range);
-        mp__store_seq(&s->claim, claim_pack(rest, claim_serial(word) + 1));
+        mp__claim rest = end_of_claim(w, mp__claim_unpack(word), range);
+        mp__store_seq(&s->claim, mp__claim_pack(rest, mp__claim_serial(word) + 1));
         return;
     }
-    if (w->units == 1) {
-        settled(s, w);
-        return;
-    }
-    put_down(s);
-    MP_STEP("claim.set.put_down");
-    if (!has_units(w))
-        mp__claim_finish(c, w);
+    mp__claim_end(c, s);
 }
 
 /* Whether what the claim wants was taken. */
-static bool was_taken(const mp__work *w, claim its, uint32_t slot)
+static bool was_taken(const mp__work *w, mp__claim its, uint32_t slot)
 {
-    uint64_t lane = mp__load_seq(lane_of(w, its.lane));
+    uint64_t lane = mp__load_seq(mp__lane_of(w, its.lane));
     if (its.state == MP__CLAIM_OWN)
-        return lane_start(lane) > its.from;
-    return lane_mark(lane) == slot + 1 && lane_end(lane) == its.from;
+        return mp__lane_start(lane) > its.from;
+    return mp__lane_mark(lane) == slot + 1 && mp__lane_end(lane) == its.from;
 }
 
 void mp__claim_resolve(mp__pool_control *c, uint32_t slot)
 {
     mp__slot *s = &c->slot[slot];
     uint64_t word = mp__load_seq(&s->claim);
-    claim its = claim_unpack(word);
+    mp__claim its = mp__claim_unpack(word);
     mp__work *w = mp__load_seq(&s->work);
     if (its.state == MP__CLAIM_HELD)
         return;
@@ -401,116 +328,15 @@ void mp__claim_resolve(mp__pool_control *c, uint32_t slot)
         return;
     }
     if (was_taken(w, its, slot)) {
-        mp__cas_seq(&s->claim, &word, HOLD(word));
+        mp__cas_seq(&s->claim, &word, MP__CLAIM_HOLD(word));
         return;
     }
     /* If another has cut the lane meanwhile, he has made the claim HELD before. */
-    if (claim_state(mp__load_seq(&s->claim)) == MP__CLAIM_HELD)
+    if (mp__claim_state_of(mp__load_seq(&s->claim)) == MP__CLAIM_HELD)
         return;
     put_down(s);
     if (w->units > 1)
         mp__claim_finish(c, w);
-}
-
-/* ---- The end of a work. */
-
-/* Cuts off all of a lane. */
-static mp__range cut_all(mp__pool_control *c, const mp__work *w, uint64_t lane)
-{
-    _Atomic uint64_t *word = lane_of(w, lane);
-    uint64_t now = mp__load_seq(word);
-    while (!lane_is_empty(now)) {
-        help(c, w, lane, now);
-        uint64_t start = lane_start(now);
-        if (mp__cas_seq(word, &now, mp__lane_pack(start, start, 0)))
-            return items_of(w, start, lane_end(now) - start);
-    }
-    return (mp__range){0, 0};
-}
-
-uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched, int code,
-                        const char *text)
-{
-    uint32_t started = MP__WORK_FRESH;
-    if (untouched && w->units > 1 && !mp__cas_seq(&w->started, &started, MP__WORK_WITHDRAWN))
-        return 0; /* begun, or withdrawn before */
-    uint64_t stopped = 0;
-    for (uint32_t i = 0; i < w->lanes; i++) {
-        mp__range range = cut_all(c, w, i);
-        mp__work_fail_range(w, range.start, range.end, code, text);
-        stopped += range.end - range.start;
-    }
-    if (w->units > 1)
-        mp__claim_finish(c, w);
-    else if (stopped > 0)
-        mp__claim_finish_now(w);
-    return stopped;
-}
-
-/* Whether a slot has a claim on a work. The claim before and behind its look at the work is the
- * same: or it could be on another work, and the slot only look at this one. */
-static bool has_claim_on(const mp__slot *s, const mp__work *w)
-{
-    for (;;) {
-        uint64_t word = mp__load_seq(&s->claim);
-        if (claim_state(word) == MP__CLAIM_NONE || mp__load_seq(&s->work) != w)
-            return false;
-        if (mp__load_seq(&s->claim) == word)
-            return true;
-    }
-}
-
-static bool is_finished(const mp__pool_control *c, const mp__work *w)
-{
-    if (has_units(w))
-        return false;
-    uint32_t used = mp__load_acquire(&c->used);
-    for (uint32_t i = 0; i < used; i++)
-        if (has_claim_on(&c->slot[i], w))
-            return false;
-    return true;
-}
-
-void mp__claim_finish_now(mp__work *w)
-{
-    uint32_t open = MP__WORK_OPEN;
-    /* Who dies behind the change has rung, unless the program has just looked; see sync/event.c. */
-    if (mp__doorbells_any(&w->bells))
-        mp__doorbells_ring(&w->bells);
-    mp__cas_seq(&w->state, &open, MP__WORK_DONE); /* publishes all output */
-    MP_STEP("claim.finish.done");
-    mp__fence_after_change();
-    mp__waitword_wake_unlocked(&w->done, MP__WAKE_ALL);
-    if (mp__doorbells_any(&w->bells))
-        mp__doorbells_ring(&w->bells);
-}
-
-void mp__claim_finish(mp__pool_control *c, mp__work *w)
-{
-    if (is_finished(c, w))
-        mp__claim_finish_now(w);
-}
-
-/* ---- Looks. */
-
-uint64_t mp__claim_left(const mp__pool_control *c, const mp__work *w)
-{
-    uint64_t left = 0;
-    for (uint32_t i = 0; i < w->lanes; i++) {
-        uint64_t lane = mp__load_relaxed(lane_of(w, i));
-        mp__range range = items_of(w, lane_start(lane), lane_end(lane) - lane_start(lane));
-        left += lane_is_empty(lane) ? 0 : range.end - range.start;
-    }
-    uint32_t used = mp__load_acquire(&c->used);
-    for (uint32_t i = 0; i < used; i++) {
-        const mp__slot *s = &c->slot[i];
-        claim its = claim_unpack(mp__load_seq(&s->claim));
-        mp__range range = items_of(w, its.from, its.length);
-        uint64_t done = mp__load_relaxed(&s->item) >> 1;
-        if (its.state != MP__CLAIM_NONE && mp__load_relaxed(&s->work) == w && done < range.end)
-            left += range.end - (done > range.start ? done : range.start);
-    }
-    return left < w->count ? left : w->count;
 }
 
 bool mp__claim_any(mp__pool_control *c)
@@ -521,6 +347,6 @@ bool mp__claim_any(mp__pool_control *c)
     mp__claim_forget(mine);
     uint32_t used = mp__load_acquire(&c->used);
     for (uint32_t i = 0; i < used && !any; i++)
-        any = claim_state(mp__load_seq(&c->slot[i].claim)) != MP__CLAIM_NONE;
+        any = mp__claim_state_of(mp__load_seq(&c->slot[i].claim)) != MP__CLAIM_NONE;
     return any;
 }

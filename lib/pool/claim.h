@@ -3,7 +3,7 @@
 #ifndef MPROC_POOL_CLAIM_H
 #define MPROC_POOL_CLAIM_H
 
-#include "pool/work.h"
+#include "pool/claim_word.h"
 
 /*
  * Lanes. The units of a work are dealt out over its lanes when it is made: lane i is that of slot
@@ -39,21 +39,6 @@
  * then looks at all lanes and all others' claims, sequentially consistent: the last one finds them
  * all dropped.
  */
-enum mp__claim_state { MP__CLAIM_NONE, MP__CLAIM_OWN, MP__CLAIM_WANTED, MP__CLAIM_HELD };
-
-#define MP__UNITS_MOST     ((UINT64_C(1) << 24) - 1)
-#define MP__LANE_MARK_BITS 13
-
-static inline uint64_t mp__lane_pack(uint64_t start, uint64_t end, uint64_t mark)
-{
-    return start << (24 + MP__LANE_MARK_BITS) | end << MP__LANE_MARK_BITS | mark;
-}
-
-/* Items. */
-typedef struct mp__range {
-    uint64_t start, end;
-} mp__range;
-
 /* How many units of a work its worker takes at a time, if the job leaves the choice. */
 typedef struct mp__pace {
     uint64_t order; /* of the work; another one begins with 1 */
@@ -88,6 +73,13 @@ bool mp__claim_get(const mp__slot *s, mp__range *range);
 /* In a worker, or in the supervisor for a slot without process: of the slot's claim this end is
  * left; if it is empty the slot has none, and the work is done if that was the last. */
 void mp__claim_set(mp__pool_control *c, mp__slot *s, mp__range range);
+
+/* Before the end of a lane that was seen like that is cut: who has cut it last gets what it has cut
+ * off. */
+void mp__claim_help(mp__pool_control *c, const mp__work *w, uint64_t lane, uint64_t seen);
+
+/* In a worker that takes no more for now, and has settled its last claim. */
+void mp__claim_end(mp__pool_control *c, mp__slot *s);
 
 /* In a worker that has no claim: it does not look at a work any more. */
 void mp__claim_forget(mp__slot *s);

@@ -178,11 +178,12 @@ static void run_range(worker *me, mp__work *w)
     }
     end = run_items(me, w, (mp__range){end, range.end});
     me->ran += end - range.start;
+    mp__store_release(&s->item, end << 1);
     if (end < range.end) { /* nobody wants the rest */
         mp__work_fail_range(w, end, me->range.end, MP_ECANCELED, "canceled before it ran");
         end = me->range.end;
+        mp__store_release(&s->item, end << 1);
     }
-    mp__store_release(&s->item, end << 1);
     me->range.start = end;
 }
 
@@ -242,8 +243,10 @@ static bool find_work(void *arg)
     worker *me = arg;
     if (mp__claim_get(me->slot, &me->range) && me->range.start < me->range.end)
         return true; /* left by the last worker here */
-    if (mp__leaving_is_surplus(me->control, me->number))
+    if (mp__leaving_is_surplus(me->control, me->number)) {
+        mp__claim_end(me->control, me->slot); /* somebody may wait for it */
         return me->leaving.decided = true;
+    }
     if (mp__claim_take(me->control, me->number, &me->pace, &me->range))
         return true;
     if (me->insight != NULL && !me->waiting)
