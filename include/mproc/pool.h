@@ -24,8 +24,8 @@
  *  worker is replaced and the rest goes on: at once, unless a hundred have died in a moment; then
  *  one comes each 5 ms. If three in a row die before they are ready the pool fails. **When the
  *  supervisor is killed** all workers die with it, what was not settled is #MP_ECRASHED, and later
- *  calls are #MP_ESTATE. **When the program ends**, in whatever way, supervisor and workers end with
- *  it, and the processes that workers have started through this library. An item that is
+ *  calls are #MP_ESTATE. **When the program ends**, in whatever way, supervisor and workers end
+ *  with it, and the processes that workers have started through this library. An item that is
  *  #MP_ECRASHED, or runs again, may have had its effects: nobody knows how far it came.
  *
  *  See @ref example_pool "an example".
@@ -103,9 +103,9 @@ MP_BEGIN_DECLS
  * @param[out] out the new pool, NULL on failure; owed to mp_pool_free()
  * @param options see #mp_pool_options, or NULL
  * @return 0; #MP_EINVAL: out is NULL, processes < 0 or more than 4096, a negative or NaN number, a
- *         soft_signal that is none, a descriptor in keep that is not open, an option that is unknown or not in this release,
- *         a trace in place of something that is no ordinary file; why no file can be made where
- *         the trace shall be, as #MP_ESYS(ENOENT);
+ *         soft_signal that is none, a descriptor in keep that is not open, an option that is
+ *         unknown or not in this release, a trace in place of something that is no ordinary file;
+ *         why no file can be made where the trace shall be, as #MP_ESYS(ENOENT);
  *         #MP_ESYS(EAGAIN): no more processes; #MP_ESYS(EMFILE): no more descriptors; #MP_ENOMEM;
  *         #MP_ECRASHED: the supervisor was killed at once; or a code of mp_init()
  */
@@ -223,7 +223,7 @@ MP_API int mp_pool_submit(mp_pool *pool, mp_result **out, const mp_job *job);
  *
  * @param pool a pool
  * @param processes how many; at least 1, at most four times the larger of the number at creation
- *        and mp_cpu_count(), or 32 if that is more, never more than 4096
+ *        and mp_cpu_count() was at the first pool, or 32 if that is more, never more than 4096
  * @return 0; #MP_EINVAL: no pool, or not such a number; #MP_ESTATE: closed, terminated, failed,
  *         another process's pool, or its supervisor is gone
  */

@@ -61,7 +61,7 @@ static int compare(const void *a, const void *b)
     return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
 }
 
-static void close_between(int low, int high)
+void mp__fd_close_between(int low, int high)
 {
     if (low > high || syscall(SYS_close_range, low, high, 0) == 0)
         return;
@@ -83,10 +83,10 @@ void mp__fd_close_all_but(const int *keep, size_t count)
     qsort(sorted, count, sizeof *sorted, compare);
     int next = STDERR_FILENO + 1;
     for (size_t i = 0; i < count; i++) {
-        close_between(next, sorted[i] - 1);
+        mp__fd_close_between(next, sorted[i] - 1);
         next = sorted[i] >= next ? sorted[i] + 1 : next;
     }
-    close_between(next, INT_MAX);
+    mp__fd_close_between(next, INT_MAX);
     free(sorted);
 }
 

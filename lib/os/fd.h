@@ -31,6 +31,9 @@ int mp__fd_above_stdio(int fd);
 /* Closes all descriptors from 3 on but these `count`, in any order. */
 void mp__fd_close_all_but(const int *keep, size_t count);
 
+/* Closes those from low to high. */
+void mp__fd_close_between(int low, int high);
+
 /* Makes standard input read nothing: in a child, where the parent goes on reading its own. */
 void mp__fd_stdin_null(void);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/limits.h"
 
+#include "base/atomic.h"
+
 #include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -133,6 +135,15 @@ int mp__limits_cpus(void)
     for_each_group("/sys/fs/cgroup", "", "cpu.max", quota_v2, &least);
     for_each_group("/sys/fs/cgroup/cpu", "cpu", "cpu.cfs_quota_us", quota_v1, &least);
     return least;
+}
+
+int mp__limits_cpus_at_first(void)
+{
+    static _Atomic int answer; /* 0: unknown; racing writers may differ, and both are right */
+    int known = mp__load_relaxed(&answer);
+    if (known == 0)
+        mp__store_relaxed(&answer, known = mp__limits_cpus());
+    return known;
 }
 
 void mp__limits_pin(unsigned n)

@@ -9,6 +9,10 @@
 /* Usable processors, at least 1. */
 int mp__limits_cpus(void);
 
+/* The same as of the first call, in this process or in those it was forked from: for what should
+ * fit the machine and need not be exact. Asking each time takes a hundred microseconds. */
+int mp__limits_cpus_at_first(void);
+
 /* Restricts the calling thread to the n-th (modulo their number) of its usable processors. */
 void mp__limits_pin(unsigned n);
 

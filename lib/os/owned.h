@@ -19,6 +19,10 @@ typedef struct mp__owned {
 /* Registers the atfork part; before all else here. Returns 0 or a code. */
 int mp__owned_init(void);
 
+/* This process has no other descriptors from 3 on than owned ones and these, a list that ends with
+ * -1, or NULL, and that lives on: so its forked children need not close the rest one by one. */
+void mp__owned_are_all_but(const int *others);
+
 /* While it is locked the process does not fork: a descriptor is made and adopted without any child
  * getting a copy that nobody would close. */
 void mp__owned_lock(void);

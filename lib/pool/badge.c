@@ -8,6 +8,10 @@
 
 #include <mproc/error.h>
 #include <stdio.h>
+#include <string.h>
+
+#define NAME_SIZE     256
+#define IDENTITY_SIZE 32
 
 /* The program lives: the supervisor, without which its workers would be killed, watches it. One
  * object serves all workers, and the sentinel goes to each. */
@@ -28,14 +32,15 @@ static int need_program(mp__badge *badge, const mp__pool_plan *plan)
     return rc;
 }
 
-int mp__badge_make(mp__badge *badge, const mp__pool_plan *plan, unsigned number)
+/* One object serves all workers, too: its name is written over for each. */
+static int need_self(mp__badge *badge, const mp__pool_plan *plan)
 {
-    char name[256], identity[32];
-    snprintf(name, sizeof name, "%s-%u", plan->name, number);
-    snprintf(identity, sizeof identity, "%u", number);
-    int rc = need_program(badge, plan);
-    if (rc < 0)
-        return rc;
+    char name[NAME_SIZE], identity[IDENTITY_SIZE];
+    if (badge->self != NULL)
+        return 0;
+    memset(name, '-', sizeof name); /* room for any */
+    memset(identity, '-', sizeof identity);
+    name[NAME_SIZE - 1] = identity[IDENTITY_SIZE - 1] = '\0';
     badge->self = mp__process_new("Process", name, identity);
     if (badge->self == NULL)
         return MP_ENOMEM;
@@ -45,10 +50,16 @@ int mp__badge_make(mp__badge *badge, const mp__pool_plan *plan, unsigned number)
     return 0;
 }
 
-void mp__badge_discard(mp__badge *badge)
+int mp__badge_make(mp__badge *badge, const mp__pool_plan *plan, unsigned number)
 {
-    mp__process_discard(badge->self);
-    badge->self = NULL;
+    int rc = need_program(badge, plan);
+    if (rc == 0)
+        rc = need_self(badge, plan);
+    if (rc < 0)
+        return rc;
+    snprintf(badge->self->name, NAME_SIZE, "%s-%u", plan->name, number);
+    snprintf(badge->self->identity, IDENTITY_SIZE, "%u", number);
+    return 0;
 }
 
 void mp__badge_wear(const mp__badge *badge)

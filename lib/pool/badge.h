@@ -12,12 +12,8 @@ typedef struct mp__badge {
     mp_process *self, *program;
 } mp__badge;
 
-/* In the supervisor, before it forks its `number`-th worker, and then this thread alone may fork.
- * Returns 0 or a code. */
+/* In the supervisor, before it forks its `number`-th worker. Returns 0 or a code. */
 int mp__badge_make(mp__badge *badge, const mp__pool_plan *plan, unsigned number);
-
-/* In the supervisor, after that. */
-void mp__badge_discard(mp__badge *badge);
 
 /* In the worker: becomes the one that it says. */
 void mp__badge_wear(const mp__badge *badge);

@@ -136,7 +136,6 @@ int mp__crew_fork(mp__crew *crew, uint32_t slot)
     if (rc == 0)
         rc = mp__lifeline_prepare(&p->line);
     if (rc < 0) {
-        mp__badge_discard(&crew->badge);
         mp__insight_cancel(crew->control, slot);
         return rc;
     }
@@ -154,7 +153,6 @@ int mp__crew_fork(mp__crew *crew, uint32_t slot)
     if (rc > 0)
         rc = mp__child_watch(&p->child);
     mp__lifeline_sent(&p->line);
-    mp__badge_discard(&crew->badge);
     if (rc < 0) {
         if (p->child.pid != 0)
             give_up(crew, slot);

@@ -8,6 +8,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/interrupt.h"
+#include "os/limits.h"
 #include "os/poller.h"
 #include "os/signals.h"
 #include "os/stdio.h"
@@ -120,7 +121,7 @@ static int make_plan(mp_pool *pool, const mp_pool_options *o)
 /* What mp_pool_resize() may come to. */
 static uint32_t slots_for(uint32_t processes)
 {
-    uint32_t cpus = (uint32_t)mp_cpu_count();
+    uint32_t cpus = (uint32_t)mp__limits_cpus_at_first();
     uint32_t slots = 4 * (processes > cpus ? processes : cpus);
     slots = slots > SLOTS_LEAST ? slots : SLOTS_LEAST;
     return slots < MP__WORKERS_MOST ? slots : MP__WORKERS_MOST;
@@ -134,7 +135,7 @@ static int make_control(mp_pool *pool, uint32_t target)
         mp_shared_calloc(1, sizeof(mp__pool_control) + (slots + (size_t)1) * sizeof(mp__slot));
     if (pool->control == NULL)
         return mp_shared_error();
-    int cpus = mp_cpu_count();
+    int cpus = mp__limits_cpus_at_first();
     pool->control->slots = slots;
     mp__store_relaxed(&pool->control->target, target);
     pool->control->lookers = cpus > 3 ? (uint32_t)cpus / 2 : 1;
@@ -318,7 +319,8 @@ int mp_pool_close(mp_pool *pool)
     mp__guard_lock(&pool->guard); /* a submission is before it, or sees it */
     mp__pool_enter(pool->control, MP__POOL_CLOSED);
     mp__guard_unlock(&pool->guard);
-    mp__servant_ring(&pool->servant);
+    /* No ring: the workers leave by themselves, which wakes the supervisor. If there is none just
+     * now, it is about to look again. */
     return 0;
 }
 

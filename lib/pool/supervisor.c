@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Why it is right. The supervisor is single-threaded and sleeps in poll on the bell and on its
- * workers' sentinels; all that it decides is in shared memory or follows from it:
+ * workers' sentinels (on one of them when all are about to leave); all that it decides is in shared
+ * memory or follows from it:
  * - A worker's death shows on its sentinel. Its claim is made definite, the item that it was
  *   running is settled or tried again, and the rest of its range waits in the slot for the next
  *   worker there (pool/claim.h, pool/worker.c).
@@ -47,6 +48,7 @@ typedef struct supervisor {
     int64_t deaths;     /* until when the deaths so far would last, at their lasting distance */
     int64_t retry;      /* when to fork again, having failed or having had too many deaths; or 0 */
     int64_t starved;    /* since when no worker could be forked, and there is none; or 0 */
+    bool closing;       /* no work is left, nor will be */
     bool timing;        /* items with a time limit may be running */
     int64_t next_limit; /* then: when one of those may pass */
 } supervisor;
@@ -226,7 +228,7 @@ static bool wait_for_events(supervisor *sv)
     int n = 0;
     uint32_t used = mp__crew_used(&sv->crew);
     sv->polls[n++] = (struct pollfd){.fd = sv->bell, .events = POLLIN};
-    for (uint32_t i = 0; i < used; i++) {
+    for (uint32_t i = used; i-- > 0 && !(sv->closing && n > 1);) { /* then they come by one wake */
         mp__child *child = &sv->crew.places[i].child;
         if (child->pid != 0)
             sv->polls[n++] = (struct pollfd){.fd = mp__child_sentinel(child), .events = POLLIN};
@@ -260,7 +262,8 @@ static void look(supervisor *sv)
         alive = fill_up(sv, alive, work);
     else
         sv->retry = 0;
-    if (phase == MP__POOL_CLOSED && alive == 0 && !work)
+    sv->closing = phase == MP__POOL_CLOSED && !work;
+    if (sv->closing && alive == 0)
         mp__child_leave(0);
     if (sv->timing)
         enforce_limits(sv);
@@ -307,6 +310,7 @@ void mp__supervisor_prepare(void *plan, int bell)
     mp__dispositions_of_helper();
     mp__stdio_disown();
     close_descriptors(plan, bell);
+    mp__owned_are_all_but(((const mp__pool_plan *)plan)->options.keep);
     if (mp__entry_prepare() < 0)
         mp__child_leave(EXIT_FAILURE);
 }
