@@ -3,8 +3,9 @@
  *
  * The text is cut into pieces, large files into several. A worker counts one piece into a table of
  * its own and packs it into a block of shared memory, whose address is all that travels back: the
- * main process merges the table and frees the block. The pieces go to the pool in batches, so that
- * memory stays bounded: one batch is counted while the one before it is merged. */
+ * main process merges the table and frees the block. The pieces go through mp_pool_imap(), so
+ * memory stays bounded: of those that are counted and not yet merged there are no more than its
+ * window. */
 #define _DEFAULT_SOURCE
 #include "wordtable.h"
 
@@ -19,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PIECE = 1 << 20, BATCH = 64 };
+enum { PIECE = 1 << 20, WINDOW = 128 };
 
 struct piece {
     const char *path;
@@ -29,14 +30,7 @@ struct piece {
 struct list {
     struct piece *pieces;
     size_t used, room, files;
-};
-
-struct batch {
-    mp_result *result;
-    const struct piece *pieces;
-    size_t before, count, total; /* pieces in earlier batches, in this one, in all */
-    struct wordpack *packs[BATCH];
-    mp_task_error errors[BATCH];
+    size_t next; /* to be counted */
 };
 
 static int exit_status = EXIT_SUCCESS;
@@ -82,74 +76,61 @@ static int count_piece(const void *in, void *out, void *context)
     return error == 0 ? 0 : mp_task_fail(-error, "%s", strerror(error));
 }
 
-static void show_progress(size_t done, size_t total, void *arg)
+/* Gives the workers the next piece. */
+static int next_piece(void *arg, void *in)
 {
-    const struct batch *batch = arg;
+    struct list *list = arg;
 
-    (void)total;
-    mp_progress_bar(batch->before + done, batch->total, NULL);
+    if (list->next == list->used)
+        return MP_EEOF;
+    *(struct piece *)in = list->pieces[list->next++];
+    return 0;
 }
 
-static void submit(mp_pool *pool, struct batch *batch, const struct list *list, size_t before)
+/* Merges what the pieces were counted into, in their order. */
+static void merge(struct list *list, mp_iterator *it, struct wordtable *table)
 {
-    size_t left = list->used - before;
+    const char *complained = NULL; /* about each file once, however many pieces it has */
+    struct wordpack *pack;
+    mp_task_error error;
+    size_t i = 0;
+    int rc;
 
-    memset(batch, 0, sizeof *batch);
-    batch->pieces = list->pieces + before;
-    batch->before = before;
-    batch->count = left < BATCH ? left : BATCH;
-    batch->total = list->used;
-    check(mp_pool_submit(pool, &batch->result,
-                         &(mp_job){.size = sizeof(mp_job),
-                                   .task = count_piece,
-                                   .in = batch->pieces,
-                                   .in_size = sizeof *batch->pieces,
-                                   .out = batch->packs,
-                                   .out_size = sizeof *batch->packs,
-                                   .count = batch->count,
-                                   .errors = batch->errors,
-                                   .progress = show_progress,
-                                   .progress_arg = batch}),
-          "pool");
-}
-
-/* Merges what the batch counted; returns how many files could not be read. */
-static size_t collect(struct batch *batch, struct wordtable *table)
-{
-    static const char *complained; /* about each file once, however many pieces it has */
-    size_t failed = 0;
-
-    check(mp_result_wait(batch->result, MP_FOREVER), "pool");
-    for (size_t i = 0; i < batch->count; i++) {
-        const char *path = batch->pieces[i].path;
-        if (batch->errors[i].code == 0) {
-            wordtable_merge(table, batch->packs[i]);
-            mp_shared_free(batch->packs[i]);
+    while ((rc = mp_iterator_next(it, &pack, &i, MP_FOREVER)) != MP_EEOF) {
+        const char *path = list->pieces[i].path;
+        if (rc == 0) {
+            wordtable_merge(table, pack);
+            mp_shared_free(pack);
+        } else if (mp_last_task_error(&error) == 0) {
+            check(rc, "pool");
         } else if (path != complained) {
-            complain(path, batch->errors[i].text);
+            complain(path, error.text);
             complained = path;
-            failed++;
+            list->files--;
         }
+        mp_progress_bar(i + 1, list->used, NULL);
     }
-    mp_result_free(batch->result);
-    return failed;
 }
 
 static void count_list(struct list *list, int processes, struct wordtable *table)
 {
-    static struct batch batches[2];
-    size_t count = (list->used + BATCH - 1) / BATCH;
     mp_pool *pool;
+    mp_iterator *it;
 
     /* The workers know the paths: they are forked here. A worker that is killed has its piece
      * counted again; what is lost then is no more than a block of shared memory. */
     check(mp_pool_new(&pool, .processes = processes, .retries = 2), "pool");
-    for (size_t i = 0; i <= count; i++) {
-        if (i < count)
-            submit(pool, &batches[i % 2], list, i * BATCH);
-        if (i > 0)
-            list->files -= collect(&batches[(i - 1) % 2], table);
-    }
+    check(mp_pool_imap(pool, &it,
+                       &(mp_imap){.size = sizeof(mp_imap),
+                                  .task = count_piece,
+                                  .next = next_piece,
+                                  .arg = list,
+                                  .in_size = sizeof(struct piece),
+                                  .out_size = sizeof(struct wordpack *),
+                                  .window = WINDOW}),
+          "pool");
+    merge(list, it, table);
+    mp_iterator_free(it);
     check(mp_pool_close(pool), "pool");
     check(mp_pool_join(pool, MP_FOREVER), "pool");
     mp_pool_free(pool);
