@@ -9,8 +9,7 @@ static bool stop(mp_result *r, bool untouched)
 {
     mp__work *w = r->work;
     mp__guard_lock(&r->pool->guard);
-    bool any =
-        mp__claim_stop(r->pool->control, w, untouched, MP_ECANCELED, "canceled before it ran") > 0;
+    bool any = mp__claim_stop(r->pool->control, w, untouched, &mp__work_canceled) > 0;
     mp__guard_unlock(&r->pool->guard);
     return any;
 }

@@ -88,10 +88,9 @@ void mp__claim_forget(mp__slot *s);
  * slot->work is not NULL then it may be used. */
 void mp__claim_resolve(mp__pool_control *c, uint32_t slot);
 
-/* Nobody claims any more of it: what nobody has claimed fails with that code. With `untouched` only
+/* Nobody claims any more of it: what nobody has claimed fails so. With `untouched` only
  * if nothing was claimed. Returns how many items that were. */
-uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched, int code,
-                        const char *text);
+uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched, const mp__verdict *why);
 
 /* Marks a work done if it is, and wakes who waits for it. */
 void mp__claim_finish(mp__pool_control *c, mp__work *w);

@@ -18,8 +18,7 @@ static mp__range cut_all(mp__pool_control *c, const mp__work *w, uint64_t lane)
     return (mp__range){0, 0};
 }
 
-uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched, int code,
-                        const char *text)
+uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched, const mp__verdict *why)
 {
     uint32_t started = MP__WORK_FRESH;
     if (untouched && w->units > 1 && !mp__cas_seq(&w->started, &started, MP__WORK_WITHDRAWN))
@@ -27,7 +26,7 @@ uint64_t mp__claim_stop(mp__pool_control *c, mp__work *w, bool untouched, int co
     uint64_t stopped = 0;
     for (uint32_t i = 0; i < w->lanes; i++) {
         mp__range range = cut_all(c, w, i);
-        mp__work_fail_range(w, range.start, range.end, code, text);
+        mp__work_fail_range(w, range.start, range.end, why);
         stopped += range.end - range.start;
     }
     if (w->units > 1)

@@ -22,7 +22,7 @@ void mp__then_end(mp_result *r, int code, const char *text)
         return;
     mp__guard_lock(&pool->guard);
     if (!mp__work_is_done(r->work)) {
-        mp__claim_stop(pool->control, r->work, false, code, text);
+        mp__claim_stop(pool->control, r->work, false, &(mp__verdict){code, 0, text});
         mp__claim_finish_now(r->work); /* also one without items */
     }
     mp__guard_unlock(&pool->guard);

@@ -12,6 +12,8 @@
 #define NONE_FAILED UINT64_MAX
 #define DATA_ALIGN  ((size_t)16)
 
+const mp__verdict mp__work_canceled = {MP_ECANCELED, 0, "canceled before it ran"};
+
 static const int causes[] = {0, MP_ETASK, MP_ECRASHED, MP_ETASKTIMEOUT, MP_ECANCELED};
 
 static uint64_t cause_of(int code)
@@ -157,13 +159,16 @@ void mp__work_fail(mp__work *w, uint64_t index, int code, mp__failure *failure)
         continue;
 }
 
-void mp__work_fail_range(mp__work *w, uint64_t start, uint64_t end, int code, const char *text)
+void mp__work_fail_range(mp__work *w, uint64_t start, uint64_t end, const mp__verdict *why)
 {
     for (uint64_t i = start; i < end; i++) {
         uint64_t lowest;
         bool tell =
             w->all_failures || (i == start && (mp__work_code(w, &lowest) == 0 || i < lowest));
-        mp__work_fail(w, i, code, tell ? mp__failure_create(code, 0, text) : NULL);
+        mp__failure *f = tell ? mp__failure_create(why->code, 0, why->text) : NULL;
+        if (f != NULL)
+            f->task_code = why->task_code;
+        mp__work_fail(w, i, why->code, f);
     }
 }
 

@@ -63,6 +63,14 @@ struct mp__work {
     _Atomic uint64_t *failed;                /* one bit per item; NULL for a single item */
 };
 
+/* Why items fail that no task has run. */
+typedef struct mp__verdict {
+    int code, task_code;
+    const char *text;
+} mp__verdict;
+
+extern const mp__verdict mp__work_canceled;
+
 /* What a job asks of it. */
 typedef struct mp__work_order {
     const mp_job *job;
@@ -84,7 +92,7 @@ void mp__work_fail(mp__work *w, uint64_t index, int code, mp__failure *failure);
 mp__failure *mp__failure_create(int code, int worker, const char *text);
 
 /* The same for a range that did not run. Tells why once, or of each item if that is wanted. */
-void mp__work_fail_range(mp__work *w, uint64_t start, uint64_t end, int code, const char *text);
+void mp__work_fail_range(mp__work *w, uint64_t start, uint64_t end, const mp__verdict *why);
 
 /* Whether an item has failed. */
 bool mp__work_item_failed(const mp__work *w, uint64_t index);

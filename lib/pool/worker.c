@@ -180,7 +180,7 @@ static void run_range(worker *me, mp__work *w)
     me->ran += end - range.start;
     mp__store_release(&s->item, end << 1);
     if (end < range.end) { /* nobody wants the rest */
-        mp__work_fail_range(w, end, me->range.end, MP_ECANCELED, "canceled before it ran");
+        mp__work_fail_range(w, end, me->range.end, &mp__work_canceled);
         end = me->range.end;
         mp__store_release(&s->item, end << 1);
     }

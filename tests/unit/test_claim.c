@@ -222,7 +222,7 @@ static void every_index_exactly_once(void **state)
 
 static uint64_t stop(mp__pool_control *c, mp__work *w, bool untouched)
 {
-    return mp__claim_stop(c, w, untouched, MP_ECANCELED, "");
+    return mp__claim_stop(c, w, untouched, &mp__work_canceled);
 }
 
 /* A worker that is killed at each moment of a claim, which another one then moves past. */

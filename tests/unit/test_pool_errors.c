@@ -229,7 +229,7 @@ static int end_in_it(void *arg)
 }
 
 /* The pool fails, promptly and with few forks; all its work says so. */
-static void fails(int (*initializer)(void *), int how, const char *text)
+static void fails(int (*initializer)(void *), int how, int task_code, const char *text)
 {
     memset(board, 0, sizeof *board);
     mp_pool *pool;
@@ -243,11 +243,12 @@ static void fails(int (*initializer)(void *), int how, const char *text)
     if (rc == 0) {
         assert_int_equal(mp_result_get(r, NULL, 0, LONG), MP_ETASK);
         assert_int_equal(mp_result_error(r, &error), 1);
+        assert_int_equal(error.task_code, task_code);
         assert_non_null(strstr(error.text, text));
     }
     assert_int_equal(mp_pool_apply(pool, nothing, NULL, 0, NULL, 0, LONG), MP_ETASK);
     assert_int_equal(mp_last_task_error(&error), 1);
-    assert_int_equal(error.code, MP_ETASK);
+    assert_true(error.code == MP_ETASK && error.task_code == task_code);
     assert_non_null(strstr(error.text, text));
     assert_true(seconds() - begin < 5);
     assert_true(board->flag[0] <= 8);
@@ -259,9 +260,9 @@ static void fails(int (*initializer)(void *), int how, const char *text)
 static void failing_initializers(void **state)
 {
     (void)state;
-    fails(fail_once_counted, 0, "no such table");
-    fails(end_in_it, 0, "die before they are ready");
-    fails(end_in_it, 3, "die before they are ready");
+    fails(fail_once_counted, 0, -5, "no such table");
+    fails(end_in_it, 0, 0, "die before they are ready");
+    fails(end_in_it, 3, 0, "die before they are ready");
 }
 
 /* ---- code that the workers do not know ---- */
