@@ -246,6 +246,39 @@ static int tell_cpus(const void *in, void *out, void *context)
     return 0;
 }
 
+/* What the C library says is what the kernel says, wherever the worker has been moved to; see
+ * os/rseq.h. */
+static int where_it_runs(const void *in, void *out, void *context)
+{
+    (void)in, (void)out, (void)context;
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof all, &all) != 0)
+        return -1;
+    for (int round = 0; round < 3; round++)
+        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+            if (!CPU_ISSET(cpu, &all))
+                continue;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            if (sched_setaffinity(0, sizeof one, &one) != 0)
+                return -2;
+            if (sched_getcpu() != cpu)
+                return -3;
+        }
+    return 0;
+}
+
+static void workers_know_where_they_run(void **state)
+{
+    (void)state;
+    mp_pool *pool;
+    if (getenv("MP_TEST_VALGRIND") != NULL)
+        skip(); /* it has one processor */
+    assert_int_equal(mp_pool_new(&pool, .processes = 2), 0);
+    assert_int_equal(mp_pool_map(pool, where_it_runs, NULL, 0, NULL, 0, 8), 0);
+    assert_int_equal(finish(pool), 0);
+}
+
 static void pinned_workers(void **state)
 {
     (void)state;
@@ -324,6 +357,7 @@ int main(void)
         POOL_TEST(workers_last_so_many_items),
         POOL_TEST(output_and_exit_handlers),
         POOL_TEST(only_kept_descriptors_are_open),
+        POOL_TEST(workers_know_where_they_run),
         POOL_TEST(pinned_workers),
         POOL_TEST(tasks_start_processes_and_pools),
     };
