@@ -64,8 +64,8 @@ MP_BEGIN_DECLS
  * @param[out] out the iterator, NULL on failure; owed to mp_iterator_free()
  * @param how what to do; the structure need not live on
  * @return 0; #MP_EINVAL: no pool, no task or one that was loaded after the pool was made, no
- *         `next`, sizes that overflow, unknown members of how; #MP_ESTATE: closed, terminated, another
- *         process's pool, or its supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
+ *         `next`, sizes that overflow, unknown members of how; #MP_ESTATE: closed, terminated,
+ *         another process's pool, or its supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
  */
 MP_API int mp_pool_imap(mp_pool *pool, mp_iterator **out, const mp_imap *how);
 
@@ -101,7 +101,8 @@ MP_API int mp_as_completed(mp_iterator **out, mp_result **rs, int count);
  * Waits for the next item and returns it.
  *
  * After #MP_ETIMEDOUT and #MP_EINTR the iterator is as it was. Callbacks that are due run in it,
- * see @ref result. Not thread-safe for one iterator. Python: IMapIterator.next(timeout), `next(it)`.
+ * see @ref result. Not thread-safe for one iterator. Python:
+ * IMapIterator.next(timeout), `next(it)`.
  *
  * @param it an iterator
  * @param[out] out where the output goes, untouched if the item failed; may be NULL. Of

@@ -16,8 +16,8 @@
  *  #MP_ECRASHED, and if the pool's supervisor is killed everything that was not settled is.
  *
  *  **Done callbacks** (a job's `.callback`, mp_result_add_done_callback()) run once, in the order
- *  in which they were added to their result, in the process that submitted, and in no hidden thread:
- *  those that are due, of any result of any pool of the process, run in whichever thread is in
+ *  in which they were added to their result, in the process that submitted, and in no hidden
+ *  thread: those that are due, of any result of any pool of the process, run in whichever thread is in
  *  mp_result_get(), mp_result_wait(), mp_results_wait(), mp_wait(), mp_iterator_next(),
  *  mp_pool_join() or mp_pool_dispatch(), while it waits and before it returns, tries included.
  *  Before that the job's own out and errors are filled.
@@ -167,8 +167,8 @@ MP_API int mp_result_add_done_callback(mp_result *r, void (*f)(mp_result *r, voi
  * @param[out] out the new result, NULL on failure; owed to mp_result_free()
  * @param job the work. `in` must be NULL. `count` is 0 or that of r: each item gets the output of
  *        the same item of r; or 1: it gets the whole array. `in_size`: 0, or what follows from
- *        that. What tasks gave to mp_task_return() is not passed on. If r's job has its `out` in shared
- *        memory, that is used in place, and must live until this work is done
+ *        that. What tasks gave to mp_task_return() is not passed on. If r's job has its `out` in
+ *        shared memory, that is used in place, and must live until this work is done
  * @return 0; a code of mp_pool_submit(); #MP_EINVAL also: in, in_size or count do not fit;
  *         #MP_ESTATE also: r's pool is gone
  */

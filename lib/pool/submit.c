@@ -107,7 +107,7 @@ static int run(mp_pool *pool, const mp_job *job, double timeout)
         return rc;
     int before = mp__callback_suspend(); /* these calls do not say that they run any */
     rc = timeout == MP_FOREVER && mp__parts_suits(pool, job) ? run_in_parts(pool, job)
-                                                              : run_whole(pool, job, timeout);
+                                                             : run_whole(pool, job, timeout);
     mp__callback_resume(before);
     return rc;
 }
