@@ -65,7 +65,8 @@ MP_BEGIN_DECLS
  * @param how what to do; the structure need not live on
  * @return 0; #MP_EINVAL: no pool, no task or one that was loaded after the pool was made, no
  *         `next`, sizes that overflow, unknown members of how; #MP_ESTATE: closed, terminated,
- *         another process's pool, or its supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
+ *         another process's pool, or its supervisor is gone; #MP_ETASK: the pool has failed;
+ *         #MP_ENOMEM
  */
 MP_API int mp_pool_imap(mp_pool *pool, mp_iterator **out, const mp_imap *how);
 

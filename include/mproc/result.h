@@ -17,8 +17,8 @@
  *
  *  **Done callbacks** (a job's `.callback`, mp_result_add_done_callback()) run once, in the order
  *  in which they were added to their result, in the process that submitted, and in no hidden
- *  thread: those that are due, of any result of any pool of the process, run in whichever thread is in
- *  mp_result_get(), mp_result_wait(), mp_results_wait(), mp_wait(), mp_iterator_next(),
+ *  thread: those that are due, of any result of any pool of the process, run in whichever thread
+ *  is in mp_result_get(), mp_result_wait(), mp_results_wait(), mp_wait(), mp_iterator_next(),
  *  mp_pool_join() or mp_pool_dispatch(), while it waits and before it returns, tries included.
  *  Before that the job's own out and errors are filled.
  *
