@@ -189,14 +189,14 @@ static void the_slowest_in_order(void **state)
     assert_int_equal(mp_pool_map(pool, nap_so_long, in, sizeof *in, NULL, 0, N), 0);
     mp_insights all = insights_of(pool);
     assert_int_equal(all.slowest_count, MP_SLOWEST);
-    bool expected[N] = {false};
-    for (size_t i = 0; i < sizeof slow / sizeof *slow; i++)
-        expected[slow[i]] = true;
+    bool seen[N] = {false};
     for (int i = 0; i < MP_SLOWEST; i++) {
         const mp_slow_item *s = &all.slowest[i];
-        assert_true(s->index < N && expected[s->index]); /* each once */
-        expected[s->index] = false;
+        assert_true(s->index < N && !seen[s->index]); /* each once */
+        seen[s->index] = true;
         assert_true(s->seconds >= NAP * (double)in[s->index]);
+        /* Another may have had to wait for a processor; but then it is one of the slowest. */
+        assert_true(s->seconds >= NAP * (12 - i));
         assert_true(i == 0 || s->seconds <= all.slowest[i - 1].seconds);
         assert_int_equal(s->work, 2);
         assert_in_range(s->worker, 0, 1);
