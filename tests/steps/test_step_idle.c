@@ -16,6 +16,7 @@ enum { ITEMS = 16, ROUNDS = 3, WORKERS = 3 };
 struct common {
     word pid[WORKERS]; /* of the first in each slot */
     word runs[ITEMS];
+    word met;
 };
 static struct common *shared;
 
@@ -91,7 +92,12 @@ static mp_pool *begin(const char *step, int nth, int signal)
 static void finish(mp_pool *pool)
 {
     assert_int_equal(mp_pool_close(pool), 0);
-    assert_int_equal(mp_pool_join(pool, LONG), 0);
+    double end = seconds() + LONG;
+    int rc;
+    while ((rc = mp_pool_join(pool, 0.05)) == MP_ETIMEDOUT && seconds() < end)
+        if (fate() == 'T') /* it has stopped on its way to bed, or out */
+            kill((pid_t)shared->pid[0], SIGCONT);
+    assert_int_equal(rc, 0);
     mp_pool_free(pool);
     assert_int_equal(mp_shared_check(NULL), 0);
 }
@@ -203,7 +209,6 @@ static int stands_still(const char *step, int nth, void *arg)
         assert_int_equal(check(ITEMS, out, errors), 0);
         mp_result_free(r);
     }
-    kill((pid_t)shared->pid[0], SIGCONT); /* it may have stopped on its way to bed */
     finish(pool);
     return stopped ? STEP_REACHED : STEP_PASSED;
 }
@@ -213,6 +218,51 @@ static void test_stands_still(void **state)
     (void)state;
     each_step("idle.", 2, stands_still, NULL);
     assert_true(each_step("claim.", 2, stands_still, NULL) > 6);
+}
+
+/* Two that need each other. */
+static int meet(const void *in, void *out, void *context)
+{
+    (void)in, (void)out, (void)context;
+    mp__add_seq(&shared->met, 1);
+    return await(&shared->met, 2) ? 0 : -1;
+}
+
+/* A worker has promised to look, and stands still; the others sleep. Two tasks come, and nobody is
+ * woken for them. It goes on, takes one, and must wake another for the second. */
+static int passes_on(const char *step, int nth, void *arg)
+{
+    (void)arg;
+    mp_pool *pool = begin(step, nth, SIGSTOP);
+    mp_result *r[2], *single = NULL;
+    double end = seconds() + LONG;
+    while (fate() != 'T') { /* it promises when it has run a single task, or finds nobody looking */
+        assert_true(seconds() < end);
+        if (single != NULL && mp_result_wait(single, 0.01) == MP_ETIMEDOUT)
+            continue;
+        mp_result_free(single);
+        assert_int_equal(mp_pool_apply_async(pool, &single, count, NULL, 0, sizeof(uint32_t)), 0);
+    }
+    step_record(step);
+    for (int i = 1; i < WORKERS; i++)
+        until_asleep((pid_t)shared->pid[i]);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(mp_pool_apply_async(pool, &r[i], meet, NULL, 0, 0), 0);
+    kill((pid_t)shared->pid[0], SIGCONT);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(mp_result_get(r[i], NULL, 0, LONG), 0);
+        mp_result_free(r[i]);
+    }
+    assert_true(single == NULL || mp_result_wait(single, LONG) == 0);
+    mp_result_free(single);
+    finish(pool);
+    return STEP_REACHED;
+}
+
+static void test_passes_on(void **state)
+{
+    (void)state;
+    assert_int_equal(each_step("idle.promise.given", 3, passes_on, NULL), 1);
 }
 
 static int setup(void **state)
@@ -227,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dies),
         cmocka_unit_test(test_stands_still),
+        cmocka_unit_test(test_passes_on),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
