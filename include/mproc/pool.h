@@ -283,6 +283,9 @@ MP_API int mp_pool_dispatch(mp_pool *pool, double timeout);
 /**
  * Says that no more work will come; what was submitted still runs. Python: close().
  *
+ * So does what mp_result_then() has accepted: the pool's processes stay until the last of it was
+ * started, in mp_pool_join() or another call that @ref result "starts chained work", or has failed.
+ *
  * Thread-safe; not async-signal-safe.
  *
  * @param pool a pool
@@ -301,8 +304,8 @@ MP_API int mp_pool_close(mp_pool *pool);
 MP_API int mp_pool_terminate(mp_pool *pool);
 
 /**
- * Waits until a closed or terminated pool's processes are gone. Callbacks that are due run in it,
- * see @ref result. Python: join().
+ * Waits until a closed or terminated pool's processes are gone. Meanwhile it runs callbacks that
+ * are due and starts chained work, see @ref result. Python: join().
  *
  * Thread-safe; not async-signal-safe.
  *

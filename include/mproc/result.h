@@ -157,8 +157,9 @@ MP_API int mp_result_add_done_callback(mp_result *r, void (*f)(mp_result *r, voi
  * Chains a job to a result: it runs when that is done and has succeeded, with its output as input.
  *
  * If the result fails, in any item, the job does not run: all its items get that code, and the text
- * says why. The same goes, with #MP_ECANCELED, for a pool that is closed before the result is done.
- * The new result is one like any other, can be chained to and canceled, and either may be freed
+ * "not run: " and what the cause was, with its task_code, signal and exit_status; along a chain all
+ * tell of the first cause. A pool that is closed meanwhile still runs it, see mp_pool_close(). The
+ * new result is one like any other, can be chained to and canceled, and either may be freed
  * first. The job is started inside the calls that @ref result "run callbacks"; by any thread.
  *
  * Thread-safe; not async-signal-safe; only in the process that submitted.

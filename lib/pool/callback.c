@@ -405,7 +405,7 @@ bool mp__callback_cancel(mp_result *r, const char *text)
     mp__callback_lock();
     bool waiting = mp__load_relaxed(&r->callbacks.waiting);
     if (waiting) {
-        mp__then_end(r, MP_ECANCELED, text);
+        mp__then_end(r, &(mp__verdict){.code = MP_ECANCELED, .text = text});
         mp__store_relaxed(&r->callbacks.waiting, false); /* who starts it finds it done */
         if (state_of(r) == MP__CALLBACK_HELD)
             place(r);

@@ -13,9 +13,8 @@ static mp_pool *current;
 /* While the pools are locked. */
 static mp_pool *usable(void)
 {
-    bool good = current != NULL && mp__handle_check(current) == 0 &&
-                mp__pool_phase_of(current->control) == MP__POOL_RUNNING &&
-                !mp__handle_is_lost(current);
+    bool good =
+        current != NULL && mp__handle_check(current) == 0 && mp__handle_refusal(current) == 0;
     return good ? current : NULL;
 }
 

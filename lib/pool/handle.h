@@ -25,6 +25,8 @@ struct mp_pool {
     _Atomic(const void *) known_task; /* the last task that was looked up */
     mp__work *last;                   /* of the list */
     uint64_t orders;                  /* works submitted */
+    uint64_t unstarted;               /* chained results that wait for others */
+    _Atomic bool closing;             /* takes no more; closed when those have been started */
     mp__link results;                 /* that were not freed */
     mp__work *retired;                /* works whose results were freed, by `retired_next` */
     mp__work **retired_end;           /* where the next one goes */
@@ -43,6 +45,9 @@ struct mp_result {
     _Atomic uint32_t users;    /* besides the program: calls, callbacks, iterators, chains */
     _Atomic uint32_t delivery; /* pool/outcome.c */
     bool canceled;
+    bool unstarted; /* counted in the pool's; with that one's guard held */
+    bool inherits;  /* its work has failed because another had; with callbacks' guard held */
+    bool part;      /* of a larger job: pool/parts.c */
     mp__link link;
     _Atomic(const mp__returned **) returned; /* by index, made when first asked for */
     mp__callbacks_of_result callbacks;
@@ -66,8 +71,15 @@ void mp__handle_retire(mp_pool *pool, mp__work *w);
 /* Frees some of those. With the guard held. */
 void mp__handle_sweep(mp_pool *pool);
 
-/* Why the pool takes no work: MP_ESTATE, or MP_ETASK if it has failed; else 0. */
+/* Why the pool takes no work of the program: MP_ESTATE, or MP_ETASK if it has failed; else 0. */
 int mp__handle_refusal(const mp_pool *pool);
+
+/* Why what is left of a pool that has ended, but not in order, does not run. */
+mp__verdict mp__handle_verdict(const mp_pool *pool);
+
+/* Takes no more work; with the guard held. Workers leave when what was taken has run, chained
+ * results included, for which the pool stays open until the last of them is started or ended. */
+void mp__handle_close(mp_pool *pool);
 
 /* Makes a result of a job that was checked, whose work nobody runs yet. */
 int mp__result_make(mp_pool *pool, mp_result **out, const mp_job *job);
@@ -75,6 +87,13 @@ int mp__result_make(mp_pool *pool, mp_result **out, const mp_job *job);
 /* Puts it among the pool's results. Returns 0, or why the pool does not take any; then it is freed.
  */
 int mp__result_enlist(mp_result *r);
+
+/* It will be started when another result is done; before mp__result_enlist(). */
+void mp__result_postpone(mp_result *r);
+
+/* It is started, or ended: it does not keep its pool from closing any more. With the pool's guard
+ * held. */
+void mp__result_is_begun(mp_result *r);
 
 /* Gives its work to the workers. Returns 0, or why the pool does not take any. */
 int mp__result_launch(mp_result *r);

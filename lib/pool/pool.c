@@ -264,6 +264,8 @@ static int register_parts(void)
     if (rc >= 0)
         rc = mp__atfork_add(&part);
     if (rc >= 0)
+        rc = mp__callback_init();
+    if (rc >= 0)
         mp__exit_add(&hook);
     return rc;
 }
@@ -317,7 +319,7 @@ int mp_pool_close(mp_pool *pool)
     if (rc < 0)
         return rc;
     mp__guard_lock(&pool->guard); /* a submission is before it, or sees it */
-    mp__pool_enter(pool->control, MP__POOL_CLOSED);
+    mp__handle_close(pool);
     mp__guard_unlock(&pool->guard);
     /* No ring: the workers leave by themselves, which wakes the supervisor. If there is none just
      * now, it is about to look again. */
@@ -345,7 +347,8 @@ int mp_pool_join(mp_pool *pool, double timeout)
         rc = mp__deadline_in(timeout, &until);
     if (rc < 0)
         return rc;
-    if (mp__pool_phase_of(pool->control) < MP__POOL_CLOSED && !mp__handle_is_lost(pool))
+    if (mp__pool_phase_of(pool->control) < MP__POOL_CLOSED && !mp__load_relaxed(&pool->closing) &&
+        !mp__handle_is_lost(pool))
         return MP_ESTATE;
     if (timeout > 0 && mp__interrupted())
         return MP_EINTR;

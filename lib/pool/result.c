@@ -99,12 +99,41 @@ static uint32_t retries_of(const mp_pool *pool, const mp_job *job)
     return retries > 0 ? (uint32_t)retries : 0;
 }
 
-int mp__handle_refusal(const mp_pool *pool)
+/* Why nothing runs there any more. */
+static int end_of(const mp_pool *pool)
 {
     enum mp__pool_phase phase = mp__pool_phase_of(pool->control);
     if (phase == MP__POOL_FAILED)
         return MP_ETASK;
     return phase != MP__POOL_RUNNING || mp__handle_is_lost(pool) ? MP_ESTATE : 0;
+}
+
+int mp__handle_refusal(const mp_pool *pool)
+{
+    int rc = end_of(pool);
+    return rc == 0 && mp__load_relaxed(&pool->closing) ? MP_ESTATE : rc;
+}
+
+void mp__handle_close(mp_pool *pool)
+{
+    mp__store_relaxed(&pool->closing, true);
+    if (pool->unstarted == 0)
+        mp__pool_enter(pool->control, MP__POOL_CLOSED);
+}
+
+void mp__result_postpone(mp_result *r)
+{
+    mp__store_relaxed(&r->callbacks.waiting, true);
+    r->unstarted = true;
+}
+
+void mp__result_is_begun(mp_result *r)
+{
+    if (!r->unstarted)
+        return;
+    r->unstarted = false;
+    if (--r->pool->unstarted == 0 && mp__load_relaxed(&r->pool->closing))
+        mp__handle_close(r->pool);
 }
 
 /* With the guard held: appends the work to the list. */
@@ -178,8 +207,10 @@ int mp__result_enlist(mp_result *r)
 {
     mp__guard_lock(&r->pool->guard);
     int rc = mp__handle_refusal(r->pool);
-    if (rc == 0)
+    if (rc == 0) {
         mp__list_append(&r->pool->results, &r->link);
+        r->pool->unstarted += r->unstarted;
+    }
     mp__guard_unlock(&r->pool->guard);
     if (rc < 0) {
         if (rc == MP_ETASK)
@@ -193,9 +224,11 @@ int mp__result_launch(mp_result *r)
 {
     mp_pool *pool = r->pool;
     mp__guard_lock(&pool->guard);
-    int rc = mp__handle_refusal(pool);
-    if (rc == 0)
+    int rc = r->unstarted ? end_of(pool) : mp__handle_refusal(pool);
+    if (rc == 0) {
         append(pool, r);
+        mp__result_is_begun(r); /* afterwards: the pool may be closed by it */
+    }
     mp__handle_sweep(pool);
     mp__guard_unlock(&pool->guard);
     if (rc < 0)

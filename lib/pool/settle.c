@@ -78,44 +78,39 @@ static void settle_work(mp_pool *pool, mp__work *w, const mp__verdict *why)
         mp__range range;
         if (!mp__claim_get(s, &range) || mp__load_relaxed(&s->work) != w)
             continue;
-        for (uint64_t item = mp__load_acquire(&s->item) >> 1; item < range.end; item++) {
-            mp__failure *f = mp__failure_create(why->code, mp__load_relaxed(&s->pid), why->text);
-            if (f != NULL)
-                f->task_code = why->task_code;
-            mp__work_fail(w, item, why->code, f);
-        }
+        for (uint64_t item = mp__load_acquire(&s->item) >> 1; item < range.end; item++)
+            mp__work_fail(w, item, why->code, mp__failure_of(why, mp__load_relaxed(&s->pid)));
     }
     mp__claim_stop(c, w, false, why);
     mp__claim_finish_now(w);
 }
 
-/* Why what is left of a pool does not run. */
-static mp__verdict verdict_on(const mp__pool_control *c)
+mp__verdict mp__handle_verdict(const mp_pool *pool)
 {
-    const mp__failure *why = mp__load_acquire(&c->failure);
-    if (mp__pool_phase_of(c) == MP__POOL_TERMINATED)
-        return (mp__verdict){MP_ECANCELED, 0, "the pool was terminated"};
-    if (mp__pool_phase_of(c) != MP__POOL_FAILED)
-        return (mp__verdict){MP_ECRASHED, 0, "the pool's supervisor died"};
-    if (why == NULL)
-        return (mp__verdict){MP_ETASK, 0, "the pool failed"};
-    return (mp__verdict){MP_ETASK, why->task_code, why->text};
+    const mp__failure *why = mp__load_acquire(&pool->control->failure);
+    enum mp__pool_phase phase = mp__pool_phase_of(pool->control);
+    mp__verdict verdict = {.code = MP_ETASK, .text = "the pool failed"};
+    if (phase == MP__POOL_TERMINATED)
+        return (mp__verdict){.code = MP_ECANCELED, .text = "the pool was terminated"};
+    if (phase != MP__POOL_FAILED)
+        return (mp__verdict){.code = MP_ECRASHED, .text = "the pool's supervisor died"};
+    if (why != NULL) {
+        verdict.text = why->text;
+        verdict.task_code = why->task_code;
+        verdict.signal = why->signal;
+        verdict.exit_status = why->exit_status;
+    }
+    return verdict;
 }
 
 static void settle_everything(mp_pool *pool)
 {
-    static const mp__verdict late = {MP_ECANCELED, 0, "the pool was closed before it could start"};
     mp__pool_control *c = pool->control;
-    mp__verdict why = verdict_on(c);
+    mp__verdict why = mp__handle_verdict(pool);
     for (uint32_t i = 0; i < mp__load_acquire(&c->used); i++)
         mp__claim_resolve(c, i);
-    mp__list_for_each (link, &pool->results) {
-        const mp_result *r = mp__container(link, mp_result, link);
-        /* A chained one that was not started before the others had ended. */
-        bool is_late =
-            mp__pool_phase_of(c) == MP__POOL_CLOSED && mp__load_relaxed(&r->callbacks.waiting);
-        settle_work(pool, r->work, is_late ? &late : &why);
-    }
+    mp__list_for_each (link, &pool->results)
+        settle_work(pool, mp__container(link, mp_result, link)->work, &why);
     for (mp__work *w = pool->retired; w != NULL; w = w->retired_next)
         settle_work(pool, w, &why);
 }

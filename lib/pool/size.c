@@ -15,7 +15,7 @@ int mp_pool_resize(mp_pool *pool, int processes)
     if (processes < 1 || (uint32_t)processes > c->slots)
         return MP_EINVAL;
     mp__guard_lock(&pool->guard); /* it is before the end of the pool, or sees it */
-    bool runs = mp__pool_phase_of(c) == MP__POOL_RUNNING && !mp__handle_is_lost(pool);
+    bool runs = mp__handle_refusal(pool) == 0;
     if (runs)
         mp__store_seq(&c->target, (uint32_t)processes);
     mp__guard_unlock(&pool->guard);

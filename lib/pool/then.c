@@ -15,16 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-void mp__then_end(mp_result *r, int code, const char *text)
+void mp__then_end(mp_result *r, const mp__verdict *why)
 {
     mp_pool *pool = r->pool;
     if (pool == NULL) /* all its work is done */
         return;
     mp__guard_lock(&pool->guard);
     if (!mp__work_is_done(r->work)) {
-        mp__claim_stop(pool->control, r->work, false, &(mp__verdict){code, 0, text});
+        mp__claim_stop(pool->control, r->work, false, why);
         mp__claim_finish_now(r->work); /* also one without items */
     }
+    mp__result_is_begun(r);
     mp__guard_unlock(&pool->guard);
 }
 
@@ -39,13 +40,29 @@ static void start(mp_result *r, mp_result *out)
     size_t bytes = out->work->in_size * out->work->count;
     if (bytes > 0 && !is_in_place(r)) /* nobody else sees it yet */
         memcpy((char *)(uintptr_t)out->work->in, r->work->out, bytes);
-    int rc = mp__result_launch(out);
-    if (rc == MP_ETASK)
-        mp__then_end(out, rc, "the pool failed");
-    else if (rc < 0)
-        mp__then_end(out, MP_ECANCELED, "the pool was closed before it could start");
-    else if (out->work->count == 0)
+    if (mp__result_launch(out) < 0) {
+        mp__verdict why = mp__handle_verdict(out->pool);
+        mp__then_end(out, &why);
+    } else if (out->work->count == 0) {
         mp__claim_finish_now(out->work); /* wakes who has waited since before */
+    }
+}
+
+/* However long the chain is, its cause is told once. */
+static void inherit(mp_result *r, mp_result *out, const mp_task_error *error)
+{
+    char text[sizeof error->text];
+    if (r->inherits)
+        memcpy(text, error->text, sizeof text);
+    else
+        snprintf(text, sizeof text, "not run: %.246s", error->text);
+    mp__verdict why = {.code = error->code,
+                       .text = text,
+                       .task_code = error->task_code,
+                       .signal = error->signal,
+                       .exit_status = error->exit_status};
+    out->inherits = true;
+    mp__then_end(out, &why);
 }
 
 void mp__then_start(mp_result *r, mp_result *out)
@@ -53,13 +70,10 @@ void mp__then_start(mp_result *r, mp_result *out)
     mp_task_error error;
     if (mp__work_is_done(out->work))
         return;
-    if (!mp__result_explain(r, &error)) {
+    if (mp__result_explain(r, &error))
+        inherit(r, out, &error);
+    else
         start(r, out);
-        return;
-    }
-    char text[sizeof error.text];
-    snprintf(text, sizeof text, "what it was to follow failed: %.200s", error.text);
-    mp__then_end(out, error.code, text);
 }
 
 /* What the job takes from the output. */
@@ -118,12 +132,12 @@ int mp_result_then(mp_result *r, mp_result **out, const mp_job *job)
         rc = make(pool, r, out, &whole);
     if (rc < 0)
         return rc;
+    mp__result_postpone(*out);
     rc = mp__result_enlist(*out);
     if (rc < 0) {
         *out = NULL;
         return rc;
     }
-    mp__store_relaxed(&(*out)->callbacks.waiting, true);
     mp__job_attach(*out, &whole);
     mp__callback_chain(r, *out);
     return 0;

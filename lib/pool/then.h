@@ -9,6 +9,6 @@
 void mp__then_start(mp_result *r, mp_result *out);
 
 /* Fails all of a result that was not started, unless that has happened. */
-void mp__then_end(mp_result *r, int code, const char *text);
+void mp__then_end(mp_result *r, const mp__verdict *why);
 
 #endif

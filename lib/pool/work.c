@@ -12,7 +12,7 @@
 #define NONE_FAILED UINT64_MAX
 #define DATA_ALIGN  ((size_t)16)
 
-const mp__verdict mp__work_canceled = {MP_ECANCELED, 0, "canceled before it ran"};
+const mp__verdict mp__work_canceled = {.code = MP_ECANCELED, .text = "canceled before it ran"};
 
 static const int causes[] = {0, MP_ETASK, MP_ECRASHED, MP_ETASKTIMEOUT, MP_ECANCELED};
 
@@ -143,6 +143,17 @@ mp__failure *mp__failure_create(int code, int worker, const char *text)
     return f;
 }
 
+mp__failure *mp__failure_of(const mp__verdict *why, int worker)
+{
+    mp__failure *f = mp__failure_create(why->code, worker, why->text);
+    if (f != NULL) {
+        f->task_code = why->task_code;
+        f->signal = why->signal;
+        f->exit_status = why->exit_status;
+    }
+    return f;
+}
+
 void mp__work_fail(mp__work *w, uint64_t index, int code, mp__failure *failure)
 {
     if (w->failed != NULL)
@@ -165,10 +176,7 @@ void mp__work_fail_range(mp__work *w, uint64_t start, uint64_t end, const mp__ve
         uint64_t lowest;
         bool tell =
             w->all_failures || (i == start && (mp__work_code(w, &lowest) == 0 || i < lowest));
-        mp__failure *f = tell ? mp__failure_create(why->code, 0, why->text) : NULL;
-        if (f != NULL)
-            f->task_code = why->task_code;
-        mp__work_fail(w, i, why->code, f);
+        mp__work_fail(w, i, why->code, tell ? mp__failure_of(why, 0) : NULL);
     }
 }
 

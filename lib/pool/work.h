@@ -65,8 +65,9 @@ struct mp__work {
 
 /* Why items fail that no task has run. */
 typedef struct mp__verdict {
-    int code, task_code;
+    int code;
     const char *text;
+    int task_code, signal, exit_status; /* of what was the cause */
 } mp__verdict;
 
 extern const mp__verdict mp__work_canceled;
@@ -91,7 +92,10 @@ void mp__work_fail(mp__work *w, uint64_t index, int code, mp__failure *failure);
 /* A filled failure; NULL if memory is out. */
 mp__failure *mp__failure_create(int code, int worker, const char *text);
 
-/* The same for a range that did not run. Tells why once, or of each item if that is wanted. */
+/* One that says why. */
+mp__failure *mp__failure_of(const mp__verdict *why, int worker);
+
+/* mp__work_fail() for a range that did not run. Tells why once, or of each item if that is wanted. */
 void mp__work_fail_range(mp__work *w, uint64_t start, uint64_t end, const mp__verdict *why);
 
 /* Whether an item has failed. */

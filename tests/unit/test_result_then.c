@@ -120,10 +120,10 @@ static void note(mp_result *r, void *arg)
     ++*(int *)arg;
 }
 
-static void canceled_killed_closed_and_terminated(void **state)
+static void canceled_killed_and_terminated(void **state)
 {
     (void)state;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 4; i++) {
         mp_pool *pool = make(1);
         mp_result *a = hold(pool, 1), *b, *c;
         mp_job next = job_of(add_one, 0);
@@ -139,28 +139,156 @@ static void canceled_killed_closed_and_terminated(void **state)
         else if (i == 1)
             assert_int_equal(mp_result_kill(b), 0);
         else if (i == 2)
-            assert_int_equal(mp_pool_close(pool), 0);
-        else if (i == 3)
             assert_int_equal(mp_pool_terminate(pool), 0);
         else
             mp_pool_free(pool);
-        if (i == 2)
-            release(1);
         assert_int_equal(mp_result_get(b, NULL, 0, LONG), MP_ECANCELED);
         if (i < 2) {
             assert_false(mp_result_ready(a)); /* it goes on */
             release(1);
         }
         assert_int_equal(mp_result_get(c, NULL, 0, LONG), MP_ECANCELED);
-        assert_int_equal(mp_result_get(a, NULL, 0, LONG), i < 3 ? 0 : MP_ECANCELED);
+        assert_int_equal(mp_result_get(a, NULL, 0, LONG), i < 2 ? 0 : MP_ECANCELED);
         assert_int_equal(noted, 2);
         mp_result_free(a);
         mp_result_free(c);
         mp_result_free(b);
-        if (i < 4)
+        if (i < 3)
             mp_pool_free(pool);
         memset(board, 0, sizeof *board);
     }
+}
+
+/* What was accepted runs: a chain, too, as far as it goes, before a closed pool ends. */
+static void close_lets_chains_run(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        mp_pool *pool = make(1);
+        mp_result *a, *b, *c, *none, *gate = hold(pool, 1);
+        mp_job next = job_of(add_one, 0);
+        long x = 4, y = 0;
+        assert_int_equal(
+            mp_pool_apply_async(pool, &a, i == 5 ? odd_only : add_one, &x, sizeof x, sizeof x), 0);
+        assert_int_equal(mp_result_then(a, &b, &next), 0);
+        assert_int_equal(mp_result_then(b, &c, &next), 0);
+        if (i == 1) /* nobody needs the handles */
+            mp_result_free(a), mp_result_free(b);
+        assert_int_equal(mp_pool_close(pool), 0);
+        assert_int_equal(mp_pool_close(pool), 0);
+        assert_int_equal(mp_result_then(c, &none, &next), MP_ESTATE);
+        assert_int_equal(mp_pool_apply(pool, add_one, &x, sizeof x, &y, sizeof y, LONG), MP_ESTATE);
+        assert_int_equal(mp_pool_resize(pool, 2), MP_ESTATE);
+        assert_int_equal(mp_pool_join(pool, 0.01), MP_ETIMEDOUT);
+        assert_int_equal(i == 2 ? mp_result_cancel(b) : 0, 0);
+        assert_int_equal(i == 3 ? mp_result_kill(c) : 0, 0);
+        assert_int_equal(i == 4 ? mp_pool_terminate(pool) : 0, 0);
+        release(1);
+        assert_int_equal(mp_pool_join(pool, LONG), 0);
+        int end = i == 5 ? MP_ETASK : i >= 2 ? MP_ECANCELED : 0;
+        assert_int_equal(mp_result_get(c, &y, sizeof y, 0), end);
+        assert_int_equal(y, i < 2 ? 7 : 0);
+        if (i == 3)
+            assert_int_equal(mp_result_get(b, &y, sizeof y, 0), 0);
+        if (i != 1)
+            mp_result_free(a), mp_result_free(b);
+        mp_result_free(c);
+        mp_result_free(gate);
+        mp_pool_free(pool);
+        memset(board, 0, sizeof *board);
+    }
+}
+
+/* Whoever started it is at it when the supervisor leaves. */
+static void close_and_join_at_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        mp_pool *pool = make(2);
+        mp_result *a, *b;
+        mp_job next = job_of(add_one, 0);
+        long x = i;
+        assert_int_equal(mp_pool_apply_async(pool, &a, add_one, &x, sizeof x, sizeof x), 0);
+        assert_int_equal(mp_result_then(a, &b, &next), 0);
+        assert_int_equal(finish(pool), 0);
+        assert_int_equal(mp_result_get(b, &x, sizeof x, 0), 0);
+        assert_int_equal(x, i + 2);
+        mp_result_free(a);
+        mp_result_free(b);
+    }
+}
+
+/* The supervisor is killed: then it is that, not the program's doing. */
+static void a_supervisor_that_dies_ends_chains(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        mp_pool *pool = make(1);
+        pid_t supervisor = supervisor_of(pool);
+        mp_job next = job_of(add_one, 0);
+        mp_result *a = hold(pool, 1), *b;
+        mp_task_error error;
+        next.out_size = sizeof(int);
+        assert_int_equal(mp_result_then(a, &b, &next), 0);
+        assert_true(await(&board->pid[1]));
+        if (i % 2 == 1)
+            assert_int_equal(mp_pool_close(pool), 0);
+        if (i >= 2) { /* its input is there by then */
+            release(1);
+            while (!mp_result_ready(a))
+                nap(0.0005);
+        }
+        kill(supervisor, SIGKILL);
+        assert_true(await_death(supervisor));
+        assert_int_equal(mp_result_get(b, NULL, 0, LONG), MP_ECRASHED);
+        assert_int_equal(mp_result_error(b, &error), 1);
+        assert_non_null(strstr(error.text, "supervisor died"));
+        assert_int_equal(mp_result_get(a, NULL, 0, 0), i >= 2 ? 0 : MP_ECRASHED);
+        mp_result_free(a);
+        mp_result_free(b);
+        mp_pool_free(pool);
+        memset(board, 0, sizeof *board);
+    }
+}
+
+static int die(const void *in, void *out, void *context)
+{
+    (void)in, (void)out, (void)context;
+    return kill(getpid(), SIGKILL);
+}
+
+/* Not link by link. */
+static void a_cause_is_told_once(void **state)
+{
+    (void)state;
+    enum { LINKS = 9 };
+    mp_pool *pool = make(1);
+    for (int i = 0; i < 2; i++) {
+        mp_result *r[LINKS];
+        mp_task_error error;
+        long x = 2;
+        mp_job next = job_of(add_one, 0);
+        assert_int_equal(
+            mp_pool_apply_async(pool, &r[0], i == 0 ? die : odd_only, &x, sizeof x, sizeof x), 0);
+        for (int k = 1; k < LINKS; k++)
+            assert_int_equal(mp_result_then(r[k - 1], &r[k], &next), 0);
+        int code = i == 0 ? MP_ECRASHED : MP_ETASK;
+        assert_int_equal(mp_result_get(r[LINKS - 1], NULL, 0, LONG), code);
+        for (int k = 0; k < LINKS; k++) {
+            assert_int_equal(mp_result_error(r[k], &error), 1);
+            assert_int_equal(error.code, code);
+            assert_int_equal(error.signal, i == 0 ? SIGKILL : 0);
+            assert_int_equal(error.task_code, i == 0 ? 0 : -2);
+            if (k > 0) {
+                assert_int_equal(error.worker, 0);
+                assert_string_equal(error.text,
+                                    i == 0 ? "not run: the worker was killed by signal 9 (SIGKILL)"
+                                           : "not run: even");
+            }
+            mp_result_free(r[k]);
+        }
+    }
+    assert_int_equal(finish(pool), 0);
 }
 
 /* The dispatcher starts them; a chain of a thousand needs no deep stack. */
@@ -347,7 +475,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         POOL_TEST(one_after_the_other),
         POOL_TEST(failures_go_on),
-        POOL_TEST(canceled_killed_closed_and_terminated),
+        POOL_TEST(canceled_killed_and_terminated),
+        POOL_TEST(close_lets_chains_run),
+        POOL_TEST(close_and_join_at_once),
+        POOL_TEST(a_supervisor_that_dies_ends_chains),
+        POOL_TEST(a_cause_is_told_once),
         POOL_TEST(a_long_chain),
         POOL_TEST(bad_chains),
         POOL_TEST(data_of_each_item),
