@@ -43,7 +43,8 @@ check-unit: $(call chosen,$(filter-out $(SKIP:%=$(O)/tests/unit/test_%), \
 
 # These have many processes come, die and go, or watch how they sleep, which takes valgrind minutes
 # and shows it nothing new.
-SLOW_DEATHS := sleepers daemon barrier_death condition_death exit exitcode pool_signals pool_storm pool_worker
+SLOW_DEATHS := sleepers daemon barrier_death condition_death exit exitcode pool_crash pool_ends \
+               pool_modes pool_signals pool_size pool_storm pool_worker progress_bar result_then trace
 
 # Each sanitizer has an object tree of its own.
 SANITIZE_asan  := address

@@ -18,8 +18,8 @@
  * The servant's id is in shared memory before the middle process leaves. Its pidfd is opened while
  * the servant waits for the first ring, so that the id cannot have been used again unless the
  * servant was killed in these microseconds. A servant that is hung up before it was ever rung for
- * leaves without having touched anything but itself: the start has failed, and what it was to work on may be
- * gone.
+ * leaves without having touched anything but itself: the start has failed, and what it was to work
+ * on may be gone.
  *
  * The bell is a socket pair. The program's end is closed in all its forked children (os/owned.c),
  * so it is hung up when the program ends.
