@@ -2,7 +2,8 @@
 /*
  * The process's own pool. It is made while nothing is locked, since to make one is to fork; of two
  * threads that have made one at the same time the second gives its own up. A forked child finds its
- * parent's, which is no pool of its own.
+ * parent's, which is no pool of its own. Nobody frees one that was given out, since any thread may
+ * use it still; when it has ended it gives its descriptors up.
  */
 #include "pool/handle.h"
 
@@ -33,6 +34,7 @@ int mp_pool_default(mp_pool **out)
         return rc;
     mp__handle_lock_pools();
     *out = usable();
+    mp__handle_strip_standing();
     if (*out == NULL) {
         pool->standing = true;
         *out = current = pool;

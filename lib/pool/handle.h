@@ -31,7 +31,8 @@ struct mp_pool {
     mp__work *retired;                /* works whose results were freed, by `retired_next` */
     mp__work **retired_end;           /* where the next one goes */
     bool standing;                    /* pool/default.c: nobody frees it */
-    bool over;                        /* no process is left, and everything is settled */
+    _Atomic bool stripped;            /* it has ended, and its descriptors are closed */
+    _Atomic bool over;                /* no process is left, and everything is settled */
     struct mp__trace *trace;          /* pool/insight.h; NULL: no insights are kept */
     mp__callbacks_of_pool callbacks;
 };
@@ -44,6 +45,7 @@ struct mp_result {
     mp_job job;                /* what is still needed of it */
     _Atomic uint32_t users;    /* besides the program: calls, callbacks, iterators, chains */
     _Atomic uint32_t delivery; /* pool/outcome.c */
+    _Atomic bool told;         /* that it is done, to its progress function */
     bool canceled;
     bool unstarted; /* counted in the pool's; with that one's guard held */
     bool inherits;  /* its work has failed because another had; with callbacks' guard held */
@@ -57,6 +59,9 @@ struct mp_result {
  * process does not fork: pools are not made meanwhile. */
 void mp__handle_lock_pools(void);
 void mp__handle_unlock_pools(void);
+
+/* While it is locked: standing pools that have ended keep no descriptors. */
+void mp__handle_strip_standing(void);
 
 /* Whether it is a pool of the calling process: 0, MP_EINVAL or MP_ESTATE. */
 int mp__handle_check(const mp_pool *pool);

@@ -326,10 +326,22 @@ int mp_pool_close(mp_pool *pool)
     return 0;
 }
 
+void mp__handle_strip_standing(void)
+{
+    mp__list_for_each (link, &pools) {
+        mp_pool *pool = mp__container(link, mp_pool, link);
+        if (!pool->standing || !mp__load_acquire(&pool->over) ||
+            mp__load_relaxed(&pool->stripped) || mp__servant_wait(&pool->servant, MP__AT_ONCE) < 0)
+            continue;
+        mp__store_release(&pool->stripped, true); /* pairs with mp_pool_terminate(), join() */
+        mp__servant_drop(&pool->servant);
+    }
+}
+
 int mp_pool_terminate(mp_pool *pool)
 {
     int rc = mp__handle_check(pool);
-    if (rc < 0)
+    if (rc < 0 || mp__load_acquire(&pool->stripped))
         return rc;
     if (mp__pool_enter(pool->control, MP__POOL_TERMINATED))
         mp__servant_ring(&pool->servant);
@@ -353,7 +365,7 @@ int mp_pool_join(mp_pool *pool, double timeout)
     if (timeout > 0 && mp__interrupted())
         return MP_EINTR;
     rc = mp__collect_until_gone(pool, until);
-    if (rc == 0)
+    if (rc == 0 && !mp__load_acquire(&pool->stripped))
         rc = mp__servant_wait(&pool->servant, until);
     if (rc == 0) {
         settle_all(pool);

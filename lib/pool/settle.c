@@ -119,13 +119,13 @@ bool mp__handle_settle(mp_pool *pool)
 {
     mp__pool_control *c = pool->control;
     mp__guard_lock(&pool->guard);
-    bool quiet = pool->over || mp__handle_is_lost(pool);
+    bool over = mp__load_relaxed(&pool->over), quiet = over || mp__handle_is_lost(pool);
     mp__fence_seq(); /* pairs with mp__worker_run() */
-    for (uint32_t i = 0; i < mp__load_acquire(&c->used) && quiet && !pool->over; i++)
+    for (uint32_t i = 0; i < mp__load_acquire(&c->used) && quiet && !over; i++)
         quiet = mp__life_word_is_over(&c->slot[i].life);
-    if (quiet && !pool->over) {
+    if (quiet && !over) {
         settle_everything(pool);
-        pool->over = true;
+        mp__store_release(&pool->over, true); /* pairs with its reader */
     }
     mp__guard_unlock(&pool->guard);
     return quiet;

@@ -320,7 +320,16 @@ static int use_the_default_pool(void)
     while ((rc = mp_pool_join(again, LONG)) == MP_ESTATE) /* it is dying still */
         nap(0.001);
     CHECK(rc == 0);
-    CHECK(mp_pool_default(&pool) == 0 && MP_MAP(pool, square, in, out, 3) == 0);
+    /* Those that have ended keep no descriptor. */
+    int descriptors = 0;
+    for (int i = 0; i < 10; i++) {
+        CHECK(mp_pool_default(&pool) == 0 && MP_MAP(pool, square, in, out, 3) == 0);
+        if (i == 1)
+            descriptors = open_descriptors();
+        CHECK(i == 0 || open_descriptors() == descriptors);
+        CHECK(i == 9 || mp_pool_terminate(pool) == 0);
+    }
+    CHECK(mp_pool_terminate(other) == 0 && mp_pool_join(other, LONG) == 0);
     pid_t child = fork();
     if (child == 0)
         exit(in_child());
