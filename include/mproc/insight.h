@@ -30,8 +30,8 @@
  *  is told by mp_insights.trace, and harms nothing else. https://ui.perfetto.dev and
  *  chrome://tracing open it, and so does docs/trace-view.html, without a network; see
  *  @ref insights_trace "an example". Each place is a line; an item is a slice with its index, its
- *  work and its outcome: "done", "failed", or "lost", if its worker died in it. Items shorter than 20
- *  us that follow upon each other are one slice, of at most 1 ms. An item that runs again stands
+ *  work and its outcome: "done", "failed", or "lost", if its worker died in it. Items shorter than
+ *  20 us that follow upon each other are one slice, of at most 1 ms. An item that runs again stands
  *  there each time. About a million events are kept, in at most 42 MB of shared memory; then the
  *  oldest are dropped, and the file says how many. Python: the insights of the package mpire.
  *  @{ */
