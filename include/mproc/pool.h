@@ -166,11 +166,13 @@ MP_API int mp_pool_map_async(mp_pool *pool, mp_result **out, mp_task task, const
  * @param task the function
  * @param in its input
  * @param in_size bytes of it; 0: there is none
- * @param[out] out its output, untouched if it failed
+ * @param[out] out its output, untouched if it failed; of a task that called mp_task_return() those
+ *        bytes, what is behind them untouched
  * @param out_size bytes of it; 0: there is none
  * @param timeout seconds to wait; then the task is canceled if it has not started, else it runs on
  *        and its output is dropped
- * @return a code of mp_pool_map(), or #MP_ETIMEDOUT
+ * @return a code of mp_pool_map(); #MP_ETIMEDOUT; #MP_EMSGSIZE: what the task gave to
+ *         mp_task_return() does not fit, out is untouched
  */
 MP_API int mp_pool_apply(mp_pool *pool, mp_task task, const void *in, size_t in_size, void *out,
                          size_t out_size, double timeout);
@@ -196,7 +198,8 @@ MP_API int mp_pool_apply_async(mp_pool *pool, mp_result **out, mp_task task, con
  * @param pool a pool
  * @param job the work; out and errors are filled before it returns
  * @param timeout seconds; then what has not started is canceled, and nothing is delivered
- * @return a code of mp_pool_map(); #MP_ETIMEDOUT; #MP_EINVAL also for unknown members of job
+ * @return a code of mp_pool_map(); #MP_ETIMEDOUT; #MP_EMSGSIZE: of a single item, as for
+ *         mp_pool_apply(); #MP_EINVAL also for unknown members of job
  */
 MP_API int mp_pool_run(mp_pool *pool, const mp_job *job, double timeout);
 

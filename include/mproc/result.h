@@ -53,8 +53,8 @@ typedef struct mp_task_error {
     int task_code;   /**< What the task returned, or gave to mp_task_fail(). */
     size_t index;    /**< The item, from 0. */
     pid_t worker;    /**< The process that ran it; 0 if none did. */
-    int signal;      /**< #MP_ECRASHED: the signal that killed the worker, or 0. */
-    int exit_status; /**< #MP_ECRASHED: the worker's exit status if it called exit(). */
+    int signal;      /**< The signal that killed the worker, or 0. */
+    int exit_status; /**< The worker's exit status if it called exit(). */
     char text[256];  /**< One sentence: the task's own, or the library's. */
     char backtrace[1024]; /**< #MP_ECRASHED by SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT: where the
                                worker was, in lines "#0 function+0x12 (module)", see @ref task. */
@@ -73,7 +73,7 @@ MP_BEGIN_DECLS
  *
  * @param r a result
  * @param[out] out where the output goes, items that failed left as they are; NULL if it is not
- *        wanted, or went to the job's own array
+ *        wanted, or went to the job's own array (then #MP_EMSGSIZE: it did not fit there)
  * @param capacity bytes of out
  * @param timeout seconds
  * @return 0; the code of the lowest item that failed: #MP_ETASK, #MP_ECRASHED, #MP_ETASKTIMEOUT or
@@ -169,7 +169,8 @@ MP_API int mp_result_add_done_callback(mp_result *r, void (*f)(mp_result *r, voi
  * @param job the work. `in` must be NULL. `count` is 0 or that of r: each item gets the output of
  *        the same item of r; or 1: it gets the whole array. `in_size`: 0, or what follows from
  *        that. What tasks gave to mp_task_return() is not passed on. If r's job has its `out` in
- *        shared memory, that is used in place, and must live until this work is done
+ *        shared memory, that is used in place, with all that it was given, and must live until this
+ *        work is done
  * @return 0; a code of mp_pool_submit(); #MP_EINVAL also: in, in_size or count do not fit;
  *         #MP_ESTATE also: r's pool is gone
  */

@@ -57,10 +57,13 @@ MP_API int mp_task_fail(int code, const char *format, ...) __attribute__((format
 /**
  * Makes these bytes the running item's result, instead of its output.
  *
- * For results whose length differs from item to item: mp_result_data() tells them. They are copied
- * to shared memory at once; the last call wins; an item that fails has none. If the worker dies
- * between the call and the task's end their memory stays taken as long as the program's family
- * lives. Thread-safe, but only in the thread that the task was called in; not async-signal-safe.
+ * For results whose length differs from item to item: mp_result_data() and mp_iterator_data() tell
+ * them. Of work with one item, mp_pool_apply(), mp_pool_run(), mp_result_get() and the job's own
+ * `out` get them, too; maps and streams deliver as outputs what the tasks wrote to `out`, which a
+ * task may do beside. They are copied to shared memory at once; the last call wins; an item that
+ * fails has none. If the worker dies between the call and the task's end their memory stays taken
+ * as long as the program's family lives.
+ * Thread-safe, but only in the thread that the task was called in; not async-signal-safe.
  * Python: return, of a string or a list.
  *
  * @param data the bytes

@@ -234,7 +234,7 @@ static bool run_one(mp_result *r)
     if (c != &r->callbacks.own)
         free(c);
     int before = mp__callback_suspend();
-    mp__result_deliver(r);
+    mp__result_finish(r);
     it.run(r, it.arg);
     mp__callback_resume(before);
     mp__callback_lock();

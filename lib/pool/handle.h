@@ -76,6 +76,9 @@ void mp__handle_retire(mp_pool *pool, mp__work *w);
 /* Frees some of those. With the guard held. */
 void mp__handle_sweep(mp_pool *pool);
 
+/* Why nothing runs there any more: MP_ESTATE, or MP_ETASK if it has failed; else 0. */
+int mp__handle_end(const mp_pool *pool);
+
 /* Why the pool takes no work of the program: MP_ESTATE, or MP_ETASK if it has failed; else 0. */
 int mp__handle_refusal(const mp_pool *pool);
 

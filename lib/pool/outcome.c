@@ -2,10 +2,13 @@
 /*
  * The job's own places are filled by whoever comes first, in whichever thread:
  *
- * | delivery   | means                                 | becomes    |
- * | NOT_YET    | they are as they were                 | DELIVERING |
- * | DELIVERING | a thread fills them, others wait      | DELIVERED  |
- * | DELIVERED  | they are filled                       | -          |
+ * | delivery   | means                             | becomes               |
+ * | NOT_YET    | they are as they were             | DELIVERING, DELIVERED |
+ * | DELIVERING | a thread fills them               | AWAITED, DELIVERED    |
+ * | AWAITED    | ... and others sleep until it has | DELIVERED             |
+ * | DELIVERED  | they are filled, or will not be   | -                     |
+ *
+ * mp_result_free() comes first, or waits for who does: afterwards nobody touches them.
  */
 #include "pool/outcome.h"
 
@@ -17,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOT_YET, DELIVERING, DELIVERED };
+enum { NOT_YET, DELIVERING, AWAITED, DELIVERED };
 
 /* A cancellation that has stopped the work writes its failures under the guard, and a worker may
  * mark it done meanwhile: who has seen that waits for the rest. */
@@ -38,7 +41,7 @@ int mp__result_code(const mp_result *r, uint64_t *index)
 static void copy_good(const mp__work *w, void *to)
 {
     uint64_t index;
-    if (to == NULL || to == w->out || w->out_size == 0)
+    if (to == NULL || to == w->out || w->out_size * w->count == 0)
         return;
     if (mp__work_code(w, &index) == 0) {
         memcpy(to, w->out, w->out_size * w->count);
@@ -72,24 +75,6 @@ static void copy_errors(const mp__work *w, mp_task_error *to)
     for (uint64_t i = 0; i < w->count; i++)
         if (to[i].code == 0 && mp__work_item_failed(w, i))
             explain_nothing(&to[i], MP_ETASK, i);
-}
-
-bool mp__result_deliver(mp_result *r)
-{
-    uint32_t seen = NOT_YET;
-    if (mp__load_acquire(&r->delivery) == DELIVERED) /* pairs with the store below */
-        return false;
-    if (mp__cas_acquire(&r->delivery, &seen, DELIVERING)) {
-        let_canceler_finish(r);
-        copy_good(r->work, r->job.out);
-        copy_errors(r->work, r->job.errors);
-        mp__store_release(&r->delivery, DELIVERED);
-        mp__futex_wake(&r->delivery, INT32_MAX);
-        return true;
-    }
-    while (mp__load_acquire(&r->delivery) != DELIVERED)
-        mp__futex_wait(&r->delivery, DELIVERING, mp__deadline_look_again(MP__NEVER));
-    return false;
 }
 
 /* ---- errors ---- */
@@ -150,7 +135,8 @@ static const mp__returned **make_table(mp_result *r)
         return NULL;
     const mp__returned *block = mp__load_acquire(&r->work->returned);
     for (; block != NULL; block = block->next)
-        if (mine[block->index] == NULL) /* the last that was pushed comes first */
+        if (block->index < r->work->count &&
+            mine[block->index] == NULL) /* the last that was pushed comes first */
             mine[block->index] = block;
     if (mp__cas_seq(&r->returned, &table, mine))
         return mine;
@@ -195,6 +181,67 @@ int mp_result_data(mp_result *r, size_t index, const void **data, size_t *length
     if (mp__result_explain_item(r, index, &error))
         return error.code;
     return mp__result_bytes(r, index, data, length);
+}
+
+/* ---- the job's own places ---- */
+
+/* What the only item's task has returned, if that is the job's output. */
+static const mp__returned *only_returned(const mp_result *r)
+{
+    const mp__work *w = r->work;
+    uint64_t index;
+    bool is_it = w->count == 1 && !r->part && mp__work_code(w, &index) == 0;
+    return is_it ? find_returned(w, 0) : NULL;
+}
+
+bool mp__result_overflows(const mp_result *r)
+{
+    bool wanted = r->job.out != NULL && r->work->out_size > 0;
+    const mp__returned *block = wanted ? only_returned(r) : NULL;
+    return block != NULL && block->length > r->work->out_size;
+}
+
+void mp__result_place(const mp_result *r)
+{
+    const mp__returned *block = only_returned(r);
+    if (block == NULL)
+        copy_good(r->work, r->job.out);
+    else if (r->job.out != NULL && block->length > 0 && block->length <= r->work->out_size)
+        memcpy(r->job.out, block->data, block->length);
+}
+
+static void await_delivery(mp_result *r)
+{
+    uint32_t now = mp__load_acquire(&r->delivery); /* pairs with the exchange below */
+    while (now != DELIVERED) {
+        if (now == AWAITED || mp__cas_acquire(&r->delivery, &now, AWAITED))
+            mp__futex_wait(&r->delivery, AWAITED, MP__NEVER);
+        now = mp__load_acquire(&r->delivery);
+    }
+}
+
+void mp__result_deliver(mp_result *r)
+{
+    uint32_t seen = NOT_YET;
+    if (mp__load_acquire(&r->delivery) == DELIVERED)
+        return;
+    if (!mp__cas_acquire(&r->delivery, &seen, DELIVERING)) {
+        await_delivery(r);
+        return;
+    }
+    let_canceler_finish(r);
+    mp__result_place(r);
+    copy_errors(r->work, r->job.errors);
+    if (mp__exchange_seq(&r->delivery, DELIVERED) == AWAITED)
+        mp__futex_wake(&r->delivery, INT32_MAX);
+}
+
+void mp__result_deliver_no_more(mp_result *r)
+{
+    uint32_t seen = NOT_YET;
+    if (!mp__cas_acquire(&r->delivery, &seen, DELIVERED))
+        await_delivery(r);
+    mp__store_relaxed(&r->told, true);
 }
 
 void mp__result_forget_outcome(mp_result *r)

@@ -14,8 +14,17 @@ bool mp__result_explain(const mp_result *r, mp_task_error *error);
 /* The same for one item. */
 bool mp__result_explain_item(const mp_result *r, uint64_t index, mp_task_error *error);
 
-/* Fills the job's own places, once. Returns whether it was this call that did. */
-bool mp__result_deliver(mp_result *r);
+/* Fills the job's own places, once. */
+void mp__result_deliver(mp_result *r);
+
+/* Those may be gone from now on. */
+void mp__result_deliver_no_more(mp_result *r);
+
+/* Fills the job's own output alone. */
+void mp__result_place(const mp_result *r);
+
+/* Whether the bytes that the only item's task has returned do not fit there. */
+bool mp__result_overflows(const mp_result *r);
 
 /* The output of good items, in order. */
 void mp__result_copy(const mp_result *r, void *to);

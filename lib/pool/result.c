@@ -99,43 +99,6 @@ static uint32_t retries_of(const mp_pool *pool, const mp_job *job)
     return retries > 0 ? (uint32_t)retries : 0;
 }
 
-/* Why nothing runs there any more. */
-static int end_of(const mp_pool *pool)
-{
-    enum mp__pool_phase phase = mp__pool_phase_of(pool->control);
-    if (phase == MP__POOL_FAILED)
-        return MP_ETASK;
-    return phase != MP__POOL_RUNNING || mp__handle_is_lost(pool) ? MP_ESTATE : 0;
-}
-
-int mp__handle_refusal(const mp_pool *pool)
-{
-    int rc = end_of(pool);
-    return rc == 0 && mp__load_relaxed(&pool->closing) ? MP_ESTATE : rc;
-}
-
-void mp__handle_close(mp_pool *pool)
-{
-    mp__store_relaxed(&pool->closing, true);
-    if (pool->unstarted == 0)
-        mp__pool_enter(pool->control, MP__POOL_CLOSED);
-}
-
-void mp__result_postpone(mp_result *r)
-{
-    mp__store_relaxed(&r->callbacks.waiting, true);
-    r->unstarted = true;
-}
-
-void mp__result_is_begun(mp_result *r)
-{
-    if (!r->unstarted)
-        return;
-    r->unstarted = false;
-    if (--r->pool->unstarted == 0 && mp__load_relaxed(&r->pool->closing))
-        mp__handle_close(r->pool);
-}
-
 /* With the guard held: appends the work to the list. */
 static void append(mp_pool *pool, mp_result *r)
 {
@@ -224,7 +187,7 @@ int mp__result_launch(mp_result *r)
 {
     mp_pool *pool = r->pool;
     mp__guard_lock(&pool->guard);
-    int rc = r->unstarted ? end_of(pool) : mp__handle_refusal(pool);
+    int rc = r->unstarted ? mp__handle_end(pool) : mp__handle_refusal(pool);
     if (rc == 0) {
         append(pool, r);
         mp__result_is_begun(r); /* afterwards: the pool may be closed by it */
@@ -358,7 +321,8 @@ int mp_result_fileno(mp_result *r)
 
 void mp__result_finish(mp_result *r)
 {
-    if (mp__result_deliver(r))
+    mp__result_deliver(r);
+    if (!mp__exchange_seq(&r->told, true))
         show_progress(r);
 }
 
@@ -397,7 +361,8 @@ static int get_returned(const mp__returned *block, void *out, size_t capacity)
 {
     if (block->length > capacity)
         return MP_EMSGSIZE;
-    memcpy(out, block->data, block->length);
+    if (block->length > 0)
+        memcpy(out, block->data, block->length);
     return 0;
 }
 
@@ -407,7 +372,7 @@ static int get_done(mp_result *r, void *out, size_t capacity)
     uint64_t index;
     int code = mp__result_code(r, &index), rc = 0;
     if (out == NULL)
-        return code;
+        return code == 0 && mp__result_overflows(r) ? MP_EMSGSIZE : code;
     const mp__returned *block = w->count == 1 ? mp__result_returned(r, 0, &rc) : NULL;
     if (block != NULL && code == 0)
         return get_returned(block, out, capacity);
@@ -475,6 +440,8 @@ static void destroy(mp_result *r)
     if (pool == NULL) {
         mp__work_free(r->work);
     } else {
+        if (mp__work_is_done(r->work)) /* the work itself may be the list's last for long */
+            mp__work_free_returned(r->work);
         mp__guard_lock(&pool->guard);
         mp__list_remove(&r->link);
         mp__handle_retire(pool, r->work);
@@ -501,6 +468,7 @@ void mp_result_free(mp_result *r)
         return;
     }
     r->magic = FREED_MAGIC;
+    mp__result_deliver_no_more(r);
     mp__callback_drop(r);
     mp__result_let_go(r);
 }

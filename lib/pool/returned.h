@@ -12,7 +12,8 @@
  * release; the one that was pushed last for an item counts. mp__work_free() frees them. */
 typedef struct mp__returned {
     struct mp__returned *next;
-    uint64_t index;
+    uint64_t index; /* UINT64_MAX: its worker died before that item had ended; it does not count */
+    uint32_t slot;  /* whose worker pushed it */
     size_t length;
     _Alignas(16) char data[];
 } mp__returned;

@@ -79,17 +79,21 @@ static int run_whole(mp_pool *pool, const mp_job *job, double timeout)
     int rc = mp__result_submit(pool, &r, job);
     if (rc < 0)
         return rc;
+    mp__result_hold(r);
     rc = mp_result_wait(r, timeout);
     if (rc < 0) {
         mp__result_abandon(r);
     } else {
         uint64_t index;
         rc = mp__result_code(r, &index);
+        if (rc == 0 && mp__result_overflows(r))
+            rc = MP_EMSGSIZE;
         remember(r);
         if (job->callback != NULL)
             job->callback(r, job->callback_arg);
     }
-    mp_result_free(r);
+    mp_result_free(r); /* the callback may have done that */
+    mp__result_let_go(r);
     return rc;
 }
 

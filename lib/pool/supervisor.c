@@ -22,6 +22,7 @@
 #include "os/fd.h"
 #include "os/poller.h"
 #include "os/servant.h"
+#include "os/signals.h"
 #include "os/stdio.h"
 #include "os/thread.h"
 #include "pool/claim.h"
@@ -31,6 +32,7 @@
 
 #include <mproc/error.h>
 #include <mproc/process.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define START_DEATHS_MOST 3                     /* in a row, before a worker was ever ready */
@@ -53,10 +55,30 @@ typedef struct supervisor {
     int64_t next_limit; /* then: when one of those may pass */
 } supervisor;
 
-static void fail_pool(supervisor *sv, const char *text)
+static void fail_pool(supervisor *sv, const mp__verdict *why)
 {
-    mp__pool_blame(sv->control, mp__failure_create(MP_ETASK, 0, text));
+    mp__pool_blame(sv->control, mp__failure_of(why, 0));
     mp__pool_enter(sv->control, MP__POOL_FAILED);
+}
+
+static void fail_unready(supervisor *sv, int exitcode)
+{
+    char text[160];
+    const char *name = exitcode < 0 ? mp__signal_name(-exitcode) : NULL;
+    mp__verdict why = {.code = MP_ETASK, .text = text};
+    if (exitcode < 0) {
+        why.signal = -exitcode;
+        snprintf(text, sizeof text,
+                 "the workers die before they are ready: the last was killed by signal %d%s%s%s",
+                 -exitcode, name != NULL ? " (" : "", name != NULL ? name : "",
+                 name != NULL ? ")" : "");
+    } else {
+        why.exit_status = exitcode;
+        snprintf(text, sizeof text,
+                 "the workers die before they are ready: the last ended with exit status %d",
+                 exitcode);
+    }
+    fail_pool(sv, &why);
 }
 
 /* A worker that dies is replaced at once, but not if many do: then after a while that lets workers
@@ -70,7 +92,7 @@ static void count_death(supervisor *sv)
         sv->retry = now + debt;
 }
 
-static void judge(supervisor *sv, uint32_t slot, enum mp__end end)
+static void judge(supervisor *sv, uint32_t slot, enum mp__end end, int exitcode)
 {
     switch (end) {
     case MP__END_FAILING:
@@ -78,7 +100,7 @@ static void judge(supervisor *sv, uint32_t slot, enum mp__end end)
         break;
     case MP__END_UNREADY:
         if (++sv->start_deaths >= START_DEATHS_MOST)
-            fail_pool(sv, "the workers die before they are ready");
+            fail_unready(sv, exitcode);
         break;
     case MP__END_DEATH:
         count_death(sv);
@@ -114,7 +136,7 @@ static uint32_t look_after_workers(supervisor *sv)
         if (exitcode == MP_NO_EXITCODE)
             alive++;
         else
-            judge(sv, i, mp__crew_bury(&sv->crew, i, exitcode));
+            judge(sv, i, mp__crew_bury(&sv->crew, i, exitcode), exitcode);
     }
     return alive;
 }
@@ -162,7 +184,7 @@ static uint32_t fill_up(supervisor *sv, uint32_t alive, bool work)
     else if (sv->starved == 0)
         sv->starved = now;
     else if (now - sv->starved > STARVED_NS)
-        fail_pool(sv, "no worker could be started");
+        fail_pool(sv, &(mp__verdict){.code = MP_ETASK, .text = "no worker could be started"});
     return alive;
 }
 

@@ -5,8 +5,9 @@
  * slot, too, so nobody frees it.
  *
  * A result of its own length is pushed when its item has succeeded. If the worker dies between that
- * and the item's end, the item fails, and nobody asks for the result; or it runs again, and the
- * later one counts, which stands first.
+ * and the item's end, the item fails, and nobody asks for the result; or it runs again, in the same
+ * slot, whose worker looks first whether the slot's last result is of that item: then it does not
+ * count any more.
  */
 #include "pool/task.h"
 
@@ -67,10 +68,20 @@ static void publish(mp__work *w, uint64_t index)
 {
     mp__returned *r = returned;
     r->index = index;
+    r->slot = here.number;
     r->next = mp__load_relaxed(&w->returned);
     while (!mp__cas_release(&w->returned, &r->next, r)) /* pairs with the program's load */
         continue;
     MP_STEP("task.settle.published");
+}
+
+void mp__task_inherit(const mp__work *w, uint64_t index)
+{
+    mp__returned *r = mp__load_acquire(&w->returned); /* pairs with publish() */
+    while (r != NULL && r->slot != here.number)
+        r = r->next;
+    if (r != NULL && r->index == index)
+        r->index = UINT64_MAX; /* read when the work is done */
 }
 
 bool mp__task_settle(mp__work *w, uint64_t index, int *code)

@@ -18,6 +18,9 @@ void mp__task_enter(mp__pool_control *c, uint32_t slot);
 void mp__task_begin(const mp__work *w);
 void mp__task_end(void);
 
+/* Before the first item of a claim that a dead worker has left here. */
+void mp__task_inherit(const mp__work *w, uint64_t index);
+
 /* After each item: whether there is anything to do about it. Then mp__task_settle() does it, and
  * returns whether the item has failed, with what in *code. */
 static inline bool mp__task_has_said(int code)

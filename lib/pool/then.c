@@ -38,6 +38,8 @@ static bool is_in_place(const mp_result *r)
 static void start(mp_result *r, mp_result *out)
 {
     size_t bytes = out->work->in_size * out->work->count;
+    if (is_in_place(r))
+        mp__result_place(r);
     if (bytes > 0 && !is_in_place(r)) /* nobody else sees it yet */
         memcpy((char *)(uintptr_t)out->work->in, r->work->out, bytes);
     if (mp__result_launch(out) < 0) {

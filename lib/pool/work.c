@@ -114,6 +114,16 @@ int mp__work_create(mp__work **out, const mp__work_order *order)
     return 0;
 }
 
+void mp__work_free_returned(mp__work *w)
+{
+    mp__returned *r = mp__exchange_seq(&w->returned, NULL);
+    while (r != NULL) {
+        mp__returned *next = r->next;
+        mp_shared_free(r);
+        r = next;
+    }
+}
+
 void mp__work_free(mp__work *w)
 {
     mp__failure *f = mp__load_acquire(&w->failures);
@@ -122,12 +132,7 @@ void mp__work_free(mp__work *w)
         mp_shared_free(f);
         f = next;
     }
-    mp__returned *r = mp__load_acquire(&w->returned);
-    while (r != NULL) {
-        mp__returned *next = r->next;
-        mp_shared_free(r);
-        r = next;
-    }
+    mp__work_free_returned(w);
     mp__doorbells_fini(&w->bells);
     mp_shared_free(w);
 }

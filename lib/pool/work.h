@@ -86,6 +86,9 @@ int mp__work_create(mp__work **out, const mp__work_order *order);
 /* Frees it with its failures; only when it is in no list and no slot. */
 void mp__work_free(mp__work *w);
 
+/* Of a work that is done: what its tasks have returned, which nobody wants any more. */
+void mp__work_free_returned(mp__work *w);
+
 /* Settles an item as failed; `failure` is given away, and may be NULL if memory is out. */
 void mp__work_fail(mp__work *w, uint64_t index, int code, mp__failure *failure);
 
@@ -95,7 +98,7 @@ mp__failure *mp__failure_create(int code, int worker, const char *text);
 /* One that says why. */
 mp__failure *mp__failure_of(const mp__verdict *why, int worker);
 
-/* mp__work_fail() for a range that did not run. Tells why once, or of each item if that is wanted. */
+/* mp__work_fail() for a range that did not run. Tells why once, or of each if that is wanted. */
 void mp__work_fail_range(mp__work *w, uint64_t start, uint64_t end, const mp__verdict *why);
 
 /* Whether an item has failed. */

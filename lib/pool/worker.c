@@ -241,8 +241,11 @@ static void run_claims(worker *me)
 static bool find_work(void *arg)
 {
     worker *me = arg;
-    if (mp__claim_get(me->slot, &me->range) && me->range.start < me->range.end)
-        return true; /* left by the last worker here */
+    if (mp__claim_get(me->slot, &me->range) && me->range.start < me->range.end) {
+        /* Left by the last worker here. */
+        mp__task_inherit(mp__load_relaxed(&me->slot->work), me->range.start);
+        return true;
+    }
     if (mp__leaving_is_surplus(me->control, me->number)) {
         mp__claim_end(me->control, me->slot); /* somebody may wait for it */
         return me->leaving.decided = true;

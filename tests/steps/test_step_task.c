@@ -15,6 +15,7 @@
 struct order {
     const char *step;
     int signal;
+    bool once; /* the second run returns nothing */
 };
 
 /* At its first run it dies at the step; at the second it does not. */
@@ -22,30 +23,40 @@ static int return_twice(const void *in, void *out, void *context)
 {
     const struct order *order = in;
     (void)context;
+    *(int *)out = 77;
     if (atomic_fetch_add(&board->flag[0], 1) == 0)
         mp__step_arm(order->step, 1, order->signal);
+    else if (order->once)
+        return 0;
     if (mp_task_return("first", 5) < 0 || mp_task_return("the second", 10) < 0)
         return -1;
-    *(int *)out = 77;
     return 0;
 }
 
+/* 0: it fails; 1: it runs again; 2: the same, and then it returns nothing. */
 static int hand_over(const char *step, int nth, void *arg)
 {
-    bool again = arg != NULL;
-    struct order order = {step, SIGKILL};
+    int again = *(const int *)arg, out = 0;
+    struct order order = {step, SIGKILL, again == 2};
     mp_pool *pool;
     mp_result *r;
     mp_task_error error;
     if (nth > 1)
         return STEP_PASSED;
     atomic_store(&board->flag[0], 0);
-    assert_int_equal(mp_pool_new(&pool, .processes = 1, .retries = again), 0);
+    assert_int_equal(mp_pool_new(&pool, .processes = 1, .retries = again > 0), 0);
     assert_int_equal(mp_pool_apply_async(pool, &r, return_twice, &order, sizeof order, sizeof(int)),
                      0);
     assert_int_equal(mp_result_get(r, NULL, 0, LONG), again ? 0 : MP_ECRASHED);
     assert_int_equal(board->flag[0], again ? 2 : 1);
-    if (again) {
+    if (again == 2) {
+        const void *data;
+        size_t length;
+        assert_int_equal(mp_result_get(r, &out, sizeof out, 0), 0);
+        assert_int_equal(out, 77);
+        assert_int_equal(mp_result_data(r, 0, &data, &length), 0);
+        assert_int_equal(length, sizeof out);
+    } else if (again) {
         const mp__returned *block = mp__load_acquire(&r->work->returned);
         assert_int_equal(block->length, 10);
         assert_memory_equal(block->data, "the second", 10);
@@ -64,9 +75,8 @@ static int hand_over(const char *step, int nth, void *arg)
 static void results(void **state)
 {
     (void)state;
-    int again = 1;
-    assert_int_equal(each_step("task.", 2, hand_over, NULL), 2);
-    assert_int_equal(each_step("task.", 2, hand_over, &again), 2);
+    for (int again = 0; again < 3; again++)
+        assert_int_equal(each_step("task.", 2, hand_over, &again), 2);
 }
 
 /* ---- in the handler ---- */
@@ -105,7 +115,7 @@ static int crash_in_the_middle(const void *in, void *out, void *context)
 
 static int die_in_the_handler(const char *step, int nth, void *arg)
 {
-    struct order order = {step, *(const int *)arg};
+    struct order order = {step, *(const int *)arg, false};
     mp_task_error error;
     mp_pool *pool;
     if (nth > 1)

@@ -345,6 +345,37 @@ static void run_calls_the_jobs_own(void **state)
     assert_int_equal(finish(pool), 0);
 }
 
+static void note_progress(size_t done, size_t total, void *arg)
+{
+    *(int *)arg += done == total;
+}
+
+/* The job's progress function hears of the end once, whoever was first to notice it. */
+static void progress_ends_once(void **state)
+{
+    (void)state;
+    mp_pool *pool = make(1);
+    for (int i = 0; i < 20; i++) {
+        int ended = 0;
+        mp_result *r;
+        mp_job job = {.size = sizeof job,
+                      .task = nothing,
+                      .count = 3,
+                      .callback = note,
+                      .callback_arg = TAG("p"),
+                      .progress = note_progress,
+                      .progress_arg = &ended};
+        assert_int_equal(mp_pool_submit(pool, &r, &job), 0);
+        if (i % 2 == 0)
+            assert_int_equal(mp_pool_dispatch(pool, MP_FOREVER), 1);
+        assert_int_equal(mp_result_get(r, NULL, 0, LONG), 0);
+        assert_int_equal(mp_result_get(r, NULL, 0, LONG), 0);
+        assert_int_equal(ended, 1);
+        mp_result_free(r);
+    }
+    assert_int_equal(finish(pool), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,7 +383,7 @@ int main(void)
         TEST(sleeping_calls_wake_up_for_them), TEST(may_free_their_result),
         TEST(of_freed_results_do_not_run),     TEST(may_call_the_library),
         TEST(may_add_and_submit_more),         TEST(dispatch_waits_for_the_first),
-        TEST(run_calls_the_jobs_own),
+        TEST(run_calls_the_jobs_own),          TEST(progress_ends_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,6 +77,8 @@ static void all_items_with_every_window_and_chunk(void **state)
             assert_int_equal(mp_iterator_next(it, &out, &end, LONG), MP_EEOF);
         assert_int_equal(end, 77);
         assert_true(how.window == 0 || n.most_ahead <= (long)how.window);
+        long chunk = how.chunksize > 1 ? (long)how.chunksize : 1; /* 16 of them for each worker */
+        assert_true(how.window != 0 || n.most_ahead == (chunk * 32 < N ? chunk * 32 : N));
         assert_true(how.window != 0 || n.most_ahead < N || how.chunksize == 1000);
         mp_iterator_free(it);
     }

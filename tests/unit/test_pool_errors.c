@@ -249,6 +249,8 @@ static void fails(int (*initializer)(void *), int how, int task_code, const char
     assert_int_equal(mp_pool_apply(pool, nothing, NULL, 0, NULL, 0, LONG), MP_ETASK);
     assert_int_equal(mp_last_task_error(&error), 1);
     assert_true(error.code == MP_ETASK && error.task_code == task_code);
+    assert_int_equal(error.signal, initializer == end_in_it && how == 0 ? SIGKILL : 0);
+    assert_int_equal(error.exit_status, initializer == end_in_it ? how : 0);
     assert_non_null(strstr(error.text, text));
     assert_true(seconds() - begin < 5);
     assert_true(board->flag[0] <= 8);
@@ -261,8 +263,8 @@ static void failing_initializers(void **state)
 {
     (void)state;
     fails(fail_once_counted, 0, -5, "no such table");
-    fails(end_in_it, 0, 0, "die before they are ready");
-    fails(end_in_it, 3, 0, "die before they are ready");
+    fails(end_in_it, 0, 0, "die before they are ready: the last was killed by signal 9 (SIGKILL)");
+    fails(end_in_it, 3, 0, "die before they are ready: the last ended with exit status 3");
 }
 
 /* ---- code that the workers do not know ---- */

@@ -109,6 +109,30 @@ static void cycles_leave_nothing(void **state)
     assert_int_equal(mp_shared_check(NULL), 0);
 }
 
+static int reply_much(const void *in, void *out, void *context)
+{
+    static char bytes[1 << 20];
+    (void)in, (void)out, (void)context;
+    return mp_task_return(bytes, sizeof bytes);
+}
+
+/* At once, and not when something else is done. */
+static void what_was_returned_goes_with_its_result(void **state)
+{
+    (void)state;
+    mp_pool *pool;
+    assert_int_equal(mp_pool_new(&pool, .processes = 1), 0);
+    for (int i = 0; i < 3; i++) {
+        mp_result *r;
+        assert_int_equal(mp_pool_apply_async(pool, &r, reply_much, NULL, 0, 0), 0);
+        assert_int_equal(mp_result_wait(r, LONG), 0);
+        size_t before = bytes_in_use();
+        mp_result_free(r);
+        assert_true(bytes_in_use() + (1 << 20) <= before);
+    }
+    mp_pool_free(pool);
+}
+
 static void a_long_stream_needs_no_more_than_a_short_one(void **state)
 {
     (void)state;
@@ -127,6 +151,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cycles_leave_nothing),
+        cmocka_unit_test(what_was_returned_goes_with_its_result),
         cmocka_unit_test(a_long_stream_needs_no_more_than_a_short_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

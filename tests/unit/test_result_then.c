@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Chained jobs, results of their own length, and ending work that runs. */
+/* Chained jobs, and ending work that runs. */
 #include "support/workers.h"
 
 #include <pthread.h>
@@ -356,79 +356,6 @@ static void bad_chains(void **state)
     mp_result_free(a);
 }
 
-/* ---- mp_result_data() ---- */
-
-static int spell(const void *in, void *out, void *context)
-{
-    (void)context;
-    long x = *(const long *)in;
-    if (out != NULL)
-        *(long *)out = x;
-    if (x % 5 == 4)
-        return mp_task_fail(-1, "no");
-    char text[8] = "first";
-    if (x % 5 == 3) /* the last one counts */
-        return mp_task_return(text, 5) < 0 ? -1 : mp_task_return("last", 4);
-    return x % 5 == 0 ? 0 : mp_task_return(text, (size_t)(x % 5));
-}
-
-static void data_of_each_item(void **state)
-{
-    (void)state;
-    enum { N = 200 };
-    mp_pool *pool = make(2);
-    long in[N];
-    count_up(in, N);
-    mp_result *r, *gate[2] = {hold(pool, 1), hold(pool, 1)};
-    const void *data;
-    size_t length;
-    assert_int_equal(mp_pool_map_async(pool, &r, spell, in, sizeof *in, sizeof *in, N), 0);
-    assert_int_equal(mp_result_data(r, 0, &data, &length), MP_ESTATE);
-    release(1);
-    assert_int_equal(mp_result_wait(r, LONG), 0);
-    for (size_t i = 0; i < N; i++) {
-        int rc = mp_result_data(r, i, &data, &length);
-        assert_int_equal(rc, i % 5 == 4 ? MP_ETASK : 0);
-        if (i % 5 == 0)
-            assert_true(length == sizeof(long) && *(const long *)data == (long)i);
-        else if (i % 5 == 3)
-            assert_true(length == 4 && memcmp(data, "last", 4) == 0);
-        else if (rc == 0)
-            assert_true(length == i % 5 && memcmp(data, "first", length) == 0);
-        else
-            assert_true(length == 0 && data == NULL);
-    }
-    assert_int_equal(mp_result_data(r, N, &data, &length), MP_EINVAL);
-    assert_int_equal(mp_result_data(NULL, 0, &data, &length), MP_EINVAL);
-    assert_int_equal(mp_result_data(r, 0, NULL, &length), MP_EINVAL);
-    assert_int_equal(mp_result_data(r, 0, &data, NULL), MP_EINVAL);
-    mp_result_free(r);
-    mp_result_free(gate[0]);
-    mp_result_free(gate[1]);
-    assert_int_equal(finish(pool), 0);
-}
-
-/* Of a single item get delivers what was returned. */
-static void get_delivers_what_was_returned(void **state)
-{
-    (void)state;
-    mp_pool *pool = make(1);
-    mp_result *r;
-    const void *data;
-    size_t length;
-    char out[8] = "xxxxxxx";
-    assert_int_equal(mp_pool_apply_async(pool, &r, spell, &(long){3}, 8, 0), 0);
-    assert_int_equal(mp_result_get(r, out, 3, LONG), MP_EMSGSIZE);
-    assert_string_equal(out, "xxxxxxx");
-    assert_int_equal(mp_result_data(r, 0, &data, &length), 0);
-    assert_int_equal(length, 4);
-    assert_int_equal(mp_result_get(r, out, sizeof out, 0), 0);
-    assert_string_equal(out, "lastxxx");
-    assert_int_equal(mp_result_get(r, NULL, 0, 0), 0);
-    mp_result_free(r);
-    assert_int_equal(finish(pool), 0);
-}
-
 /* ---- mp_result_kill() ---- */
 
 static void kill_ends_what_runs(void **state)
@@ -482,8 +409,6 @@ int main(void)
         POOL_TEST(a_cause_is_told_once),
         POOL_TEST(a_long_chain),
         POOL_TEST(bad_chains),
-        POOL_TEST(data_of_each_item),
-        POOL_TEST(get_delivers_what_was_returned),
         POOL_TEST(kill_ends_what_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
