@@ -30,7 +30,7 @@
 #define GRACE_NS    (5 * MP__NS_PER_S)
 
 static mp__guard pools_guard = MP__GUARD_INITIALIZER;
-static mp__link pools = MP__LIST(pools);
+static mp__link pools = MP__LIST(pools), ended = MP__LIST(ended);
 
 void mp__handle_lock_pools(void)
 {
@@ -244,6 +244,8 @@ static void terminate_all(void)
         mp__list_for_each (link, &pools) {
             pool = mp__container(link, mp_pool, link);
             mp__list_remove(link);
+            if (pool->standing) /* so that no tool thinks it lost */
+                mp__list_append(&ended, link);
             break;
         }
         mp__handle_unlock_pools();
