@@ -103,6 +103,18 @@ static void list(mp__link *head, mp_result *r, enum mp__callback_state state)
     mp__list_append(head, &r->callbacks.link);
 }
 
+/* The program has ended it, or tried to: it may end before those that are older. */
+static bool ends_early(const mp_result *r)
+{
+    return mp__load_relaxed(&r->canceled) || mp__load_relaxed(&r->work->killed) != 0;
+}
+
+/* Whether it goes before the first one. That may stand there out of its order. */
+static bool goes_first(const mp_result *r, const mp_result *first)
+{
+    return ends_early(r) || (!ends_early(first) && first->work->order > r->work->order);
+}
+
 /* Behind those that were submitted before. */
 static void watch(mp_result *r)
 {
@@ -111,7 +123,7 @@ static void watch(mp_result *r)
     if (mp__list_empty(&p->watched)) {
         mp__list_remove(&p->link);
         mp__list_append(&pools, &p->link);
-    } else if (result_of(p->watched.next)->work->order > r->work->order) {
+    } else if (goes_first(r, result_of(p->watched.next))) {
         at = p->watched.next;
     }
     while (at->prev != &p->watched && result_of(at->prev)->work->order > r->work->order)
@@ -245,8 +257,8 @@ static bool run_one(mp_result *r)
         mp__list_append(due.next, &r->callbacks.link); /* before all others */
     } else {
         set_state(r, MP__CALLBACK_NONE);
-        tell();
     }
+    tell(); /* also what was added meanwhile, for this thread may be on its way back */
     mp__result_let_go(r);
     return true;
 }
@@ -309,6 +321,12 @@ static int watch_pool(mp_pool *pool, mp__watch *watches, int room, mp__deadline 
             return -1;
     }
     return n;
+}
+
+bool mp__callback_watch_first(mp__watch *watch)
+{
+    *watch = (mp__watch){&news.word, mp__waitword_arm(&news)};
+    return !mp__callback_any(); /* counted before it is told */
 }
 
 int mp__callback_watch(mp__watch *watches, int room, mp__deadline *until)
@@ -418,9 +436,7 @@ bool mp__callback_cancel(mp_result *r, const char *text)
 
 void mp__callback_ended(mp_result *r)
 {
-    if (mp__load_relaxed(&r->callbacks.state) == MP__CALLBACK_NONE)
-        return;
-    mp__callback_lock();
+    mp__callback_lock(); /* who watches it from now on sees how it ends */
     if (state_of(r) == MP__CALLBACK_WATCHED) {
         if (mp__work_is_done(r->work)) {
             list(&fresh, r, MP__CALLBACK_DUE);

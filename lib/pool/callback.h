@@ -99,6 +99,10 @@ void mp__callback_resume(int before);
  * `until` comes nearer if it is to be looked for soon. */
 int mp__callback_watch(mp__watch *watches, int room, mp__deadline *until);
 
+/* While there is nothing to follow: arms the word that changes when there is. False: there is by
+ * now. */
+bool mp__callback_watch_first(mp__watch *watch);
+
 /* Holds results of which one, when it ends, makes something due: up to `room`. -1: something is. */
 int mp__callback_hold(mp_result **held, int room);
 

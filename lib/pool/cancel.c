@@ -38,12 +38,12 @@ int mp_result_cancel(mp_result *r)
     int rc = mp__result_check(r);
     if (rc < 0)
         return rc;
-    if (r->canceled)
+    if (mp__load_relaxed(&r->canceled))
         return 0;
     bool open = r->pool != NULL && !mp__work_is_done(r->work);
     if (!open || (!mp__callback_cancel(r, before_it_was_started) && !stop(r, true)))
         return MP_ESTATE;
-    r->canceled = true;
+    mp__store_relaxed(&r->canceled, true);
     mp__callback_ended(r);
     return 0;
 }
@@ -54,12 +54,12 @@ int mp_result_kill(mp_result *r)
     if (rc < 0)
         return rc;
     mp__work *w = r->work;
-    if (r->canceled || mp__load_relaxed(&w->killed) != 0)
+    if (mp__load_relaxed(&r->canceled) || mp__load_relaxed(&w->killed) != 0)
         return 0;
     if (r->pool == NULL || mp__work_is_done(w))
         return MP_ESTATE;
     if (mp__callback_cancel(r, before_it_was_started)) {
-        r->canceled = true;
+        mp__store_relaxed(&r->canceled, true);
         return 0;
     }
     mp__result_wish(r, MP__WORK_STOPPED);

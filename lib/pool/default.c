@@ -37,6 +37,7 @@ int mp_pool_default(mp_pool **out)
     mp__handle_strip_standing();
     if (*out == NULL) {
         pool->standing = true;
+        pool->earlier = current;
         *out = current = pool;
     }
     mp__handle_unlock_pools();

@@ -31,6 +31,7 @@ struct mp_pool {
     mp__work *retired;                /* works whose results were freed, by `retired_next` */
     mp__work **retired_end;           /* where the next one goes */
     bool standing;                    /* pool/default.c: nobody frees it */
+    struct mp_pool *earlier;          /* the standing one before it */
     _Atomic bool stripped;            /* it has ended, and its descriptors are closed */
     _Atomic bool over;                /* no process is left, and everything is settled */
     struct mp__trace *trace;          /* pool/insight.h; NULL: no insights are kept */
@@ -46,7 +47,7 @@ struct mp_result {
     _Atomic uint32_t users;    /* besides the program: calls, callbacks, iterators, chains */
     _Atomic uint32_t delivery; /* pool/outcome.c */
     _Atomic bool told;         /* that it is done, to its progress function */
-    bool canceled;
+    _Atomic bool canceled;
     bool unstarted; /* counted in the pool's; with that one's guard held */
     bool inherits;  /* its work has failed because another had; with callbacks' guard held */
     bool part;      /* of a larger job: pool/parts.c */

@@ -73,11 +73,16 @@ int mp_iterator_next(mp_iterator *it, void *out, size_t *index, double timeout)
     rc = it->kind->next(it, item, until);
     if (index != NULL && item->index != SIZE_MAX)
         *index = item->index;
-    if (rc < 0)
+    if (rc < 0) {
+        mp__callback_run();
         return rc;
+    }
     it->state = rc = outcome(item);
     copy(item, rc, out);
-    mp__callback_run();
+    if (mp__callback_run() > 0) { /* what they have left is not this call's */
+        mp__failure_remember(NULL);
+        outcome(item);
+    }
     return rc;
 }
 

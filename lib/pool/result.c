@@ -261,8 +261,10 @@ static void sleep_once(mp_result *r, mp__deadline until)
     uint32_t ticket = mp__waitword_arm(&w->done);
     if (mp__work_is_done(w) || mp__robust_abandoned(alive))
         return;
-    mp__watch watches[] = {{&w->done.word, ticket}, {life, alive}};
-    mp__sleep_any(watches, 2, tells_progress(r) ? mp__deadline_look_again(until) : until);
+    mp__watch watches[] = {{&w->done.word, ticket}, {life, alive}, {NULL, 0}};
+    if (!mp__callback_watch_first(&watches[2]))
+        return;
+    mp__sleep_any(watches, 3, tells_progress(r) ? mp__deadline_look_again(until) : until);
 }
 
 bool mp__result_settle_lost(mp_result *r, mp__deadline until)

@@ -88,9 +88,9 @@ static int run_whole(mp_pool *pool, const mp_job *job, double timeout)
         rc = mp__result_code(r, &index);
         if (rc == 0 && mp__result_overflows(r))
             rc = MP_EMSGSIZE;
-        remember(r);
         if (job->callback != NULL)
             job->callback(r, job->callback_arg);
+        remember(r); /* last: the callback may have called the like */
     }
     mp_result_free(r); /* the callback may have done that */
     mp__result_let_go(r);

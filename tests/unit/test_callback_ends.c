@@ -155,6 +155,94 @@ static void a_child_has_its_own(void **state)
     assert_int_equal(finish(pool), 0);
 }
 
+/* A thread that waits since before there was any callback runs those of others. */
+static void tell_the_board(mp_result *r, void *arg)
+{
+    (void)r, (void)arg;
+    release(5);
+}
+
+/* Returns its result, or the pool if that callback did not come. */
+static void *give_more(void *pool)
+{
+    mp_result *r;
+    mp_job job = {.size = sizeof job, .task = nothing, .count = 1, .callback = tell_the_board};
+    until_asleep(getpid());
+    if (mp_pool_submit(pool, &r, &job) != 0)
+        return pool;
+    bool came = await(&board->flag[5]) != 0;
+    release(1);
+    return came ? r : pool;
+}
+
+static void who_waits_already_runs_them(void **state)
+{
+    (void)state;
+    mp_pool *pool = make(2);
+    mp_result *gate = hold(pool, 1);
+    pthread_t thread;
+    void *r;
+    assert_int_equal(pthread_create(&thread, NULL, give_more, pool), 0);
+    assert_int_equal(mp_result_get(gate, NULL, 0, LONG), 0);
+    assert_int_equal(pthread_join(thread, &r), 0);
+    assert_ptr_not_equal(r, pool);
+    mp_result_free(r);
+    mp_result_free(gate);
+    assert_int_equal(finish(pool), 0);
+}
+
+static int refuse(const void *in, void *out, void *context)
+{
+    (void)in, (void)out, (void)context;
+    return mp_task_fail(-3, "refused");
+}
+
+static void use_the_pool(mp_result *r, void *pool)
+{
+    (void)r;
+    mp_pool_apply(pool, nothing, NULL, 0, NULL, 0, LONG);
+}
+
+/* What a callback calls is not what the call has found; and tries run callbacks. */
+static void beside_an_iterator(void **state)
+{
+    (void)state;
+    mp_pool *pool = make(2);
+    mp_result *gate, *done, *bad;
+    mp_iterator *it;
+    mp_task_error error;
+    assert_int_equal(mp_pool_apply_async(pool, &bad, refuse, NULL, 0, 0), 0);
+    while (!mp_result_ready(bad))
+        nap(0.0005);
+    assert_int_equal(mp_result_add_done_callback(bad, use_the_pool, pool), 0);
+    assert_int_equal(mp_as_completed(&it, &bad, 1), 0);
+    assert_int_equal(mp_iterator_next(it, NULL, NULL, LONG), MP_ETASK);
+    assert_int_equal(mp_last_task_error(&error), 1);
+    assert_string_equal(error.text, "refused");
+    mp_iterator_free(it);
+
+    mp_job job = {.size = sizeof job, .task = refuse, .count = 1};
+    job.callback = use_the_pool;
+    job.callback_arg = pool;
+    assert_int_equal(mp_pool_run(pool, &job, LONG), MP_ETASK);
+    assert_int_equal(mp_last_task_error(&error), 1);
+
+    gate = hold(pool, 1);
+    assert_int_equal(mp_as_completed(&it, &gate, 1), 0);
+    assert_int_equal(mp_pool_apply_async(pool, &done, nothing, NULL, 0, 0), 0);
+    while (!mp_result_ready(done))
+        nap(0.0005);
+    assert_int_equal(mp_result_add_done_callback(done, note, TAG("t")), 0);
+    assert_int_equal(mp_iterator_next(it, NULL, NULL, 0), MP_ETIMEDOUT);
+    assert_string_equal(seen.order, "t");
+    release(1);
+    mp_iterator_free(it);
+    mp_result_free(gate);
+    mp_result_free(done);
+    mp_result_free(bad);
+    assert_int_equal(finish(pool), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +250,8 @@ int main(void)
         TEST(a_canceled_one_does_not_wait_for_older_ones),
         TEST(in_several_threads),
         TEST(a_child_has_its_own),
+        TEST(who_waits_already_runs_them),
+        TEST(beside_an_iterator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
