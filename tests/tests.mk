@@ -71,7 +71,8 @@ lint: $(O)/lib/libmproc.so $(O)/lib/libmproc.a ## layers, budgets, names, export
 
 cppcheck: ## static analysis by cppcheck
 	$(Q)cppcheck -q -j2 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	    --std=c11 -D_GNU_SOURCE -D__linux__ -D'_Noreturn=__attribute__((noreturn))' -Iinclude -Ilib \
+	    --std=c11 -D_GNU_SOURCE -D__linux__ -D'_Noreturn=__attribute__((noreturn))' \
+	    -D'ElfW(t)=Elf64_##t' -Iinclude -Ilib \
 	    --suppress=missingIncludeSystem lib examples
 
 tidy: ## static analysis by clang-tidy

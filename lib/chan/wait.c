@@ -109,7 +109,7 @@ static int join_item(wait *w, const mp_waitable *item)
 
 static int join_bells(wait *w)
 {
-    seat *seats = malloc((size_t)w->unpolled * MP__ITEM_BELLS * sizeof *seats);
+    seat *seats = calloc((size_t)w->unpolled * MP__ITEM_BELLS, sizeof *seats);
     if (seats == NULL)
         return MP_ENOMEM;
     int rc = mp__ear_borrow(&w->ear);

@@ -109,7 +109,7 @@ _Noreturn static void be_middle(const errand *e)
 /* Forks and reaps the middle process. Returns 0 or a code. */
 static int fork_twice(const errand *e)
 {
-    pid_t middle = e->renew ? vfork() : fork(); /* NOLINT(clang-analyzer-security.*): see above */
+    pid_t middle = e->renew ? vfork() : fork(); /* NOLINT(clang-analyzer-*): see above */
     if (middle < 0)
         return MP_ESYS(errno);
     if (middle == 0)

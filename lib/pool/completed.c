@@ -113,7 +113,7 @@ static int await_batch(batch *b, int when, mp__deadline until)
 
 int mp_results_wait(mp_result **rs, int count, int when, double timeout)
 {
-    mp__deadline until;
+    mp__deadline until = MP__NEVER;
     batch b;
     int rc = when < MP_ALL || when > MP_FIRST_ERROR ? MP_EINVAL : check_all(rs, count);
     if (rc == 0)
@@ -211,7 +211,7 @@ int mp_as_completed(mp_iterator **out, mp_result **rs, int count)
 
 int mp_pool_dispatch(mp_pool *pool, double timeout)
 {
-    mp__deadline until;
+    mp__deadline until = MP__NEVER;
     int rc = mp__handle_check(pool);
     if (rc == 0)
         rc = mp__deadline_in(timeout, &until);

@@ -206,7 +206,7 @@ static int next_item(mp_iterator *base, mp__item *item, mp__deadline until)
         if (mp__list_empty(&it->waiting))
             return tell_end(it, item);
         int rc = await_chunk(it, until);
-        if (rc < 0)
+        if (rc < 0 || it->current == NULL)
             return rc;
     }
     chunk *c = it->current;
@@ -316,7 +316,7 @@ static int create(mp_pool *pool, mp_iterator **out, const mp_imap *how, bool uno
         rc = mp__handle_refusal(pool);
     if (rc == 0)
         rc = make(pool, &it, &whole);
-    if (rc < 0)
+    if (rc < 0 || it == NULL)
         return rc;
     it->unordered = unordered;
     mp__callback_lock();

@@ -37,7 +37,8 @@ static size_t private_bytes(const mp_job *job)
 /* Items in a part: whole chunks. */
 static size_t part_of(const mp_job *job, size_t bytes)
 {
-    size_t part = PART_BYTES / bytes, chunk = job->chunksize != 0 ? job->chunksize : 1;
+    size_t part = bytes > 0 ? PART_BYTES / bytes : PART_BYTES,
+           chunk = job->chunksize != 0 ? job->chunksize : 1;
     return part > chunk ? part - part % chunk : chunk;
 }
 

@@ -120,7 +120,7 @@ int mp_result_then(mp_result *r, mp_result **out, const mp_job *job)
     if (out == NULL)
         return MP_EINVAL;
     *out = NULL;
-    mp_job whole;
+    mp_job whole = {0};
     int rc = mp__result_check(r);
     if (rc == 0)
         rc = read_job(r, &whole, job);

@@ -40,7 +40,7 @@ static void print_text(mp__newfile *f, const char *text)
     const unsigned char *s = (const unsigned char *)text;
     size_t length;
     mp__newfile_print(f, "\"");
-    for (size_t i = 0; s[i] != '\0' && i < TEXT_MOST; i += length) {
+    for (size_t i = 0; i < TEXT_MOST && s[i] != '\0'; i += length) {
         length = s[i] < 0x80 ? 1 : character(s + i);
         if (length == 0)
             mp__newfile_print(f, "\\ufffd");
