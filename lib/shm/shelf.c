@@ -155,6 +155,7 @@ static void set_room(mp__arena *a, uint32_t shelf, uint32_t room)
     if (before == room)
         return;
     mp__store_relaxed(&s->room, room);
+    MP_STEP("shared.shelf.room_set"); /* mp__shelf_clear() makes up for a death here */
     mp__store_relaxed(&a->shelf_room,
                       mp__load_relaxed(&a->shelf_room) + (room - before) * each); /* modulo 2^32 */
 }
@@ -228,6 +229,7 @@ void mp__shelf_clear(mp__arena *a)
             break_up(a, hint - 1, follow(a, hint));
         }
     }
+    mp__store_relaxed(&a->shelf_room, 0); /* as it is, unless somebody died in set_room() */
 }
 
 void mp__shelf_gather(mp__arena *a)
