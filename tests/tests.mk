@@ -42,9 +42,11 @@ check-unit: $(call chosen,$(filter-out $(SKIP:%=$(O)/tests/unit/test_%), \
 	@$(RUN) $(filter $(O)/tests/unit/%,$^)
 
 # These have many processes come, die and go, or watch how they sleep, which takes valgrind minutes
-# and shows it nothing new.
+# and shows it nothing new; or read in the library's own structures what another process wrote, of
+# which it does not know.
 SLOW_DEATHS := sleepers daemon barrier_death condition_death exit exitcode pool_crash pool_ends \
-               pool_modes pool_signals pool_size pool_storm pool_worker progress_bar result_then trace
+               pool_modes pool_signals pool_size pool_storm pool_worker progress_bar result_then \
+               task trace
 
 # Each sanitizer has an object tree of its own.
 SANITIZE_asan  := address
