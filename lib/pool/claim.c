@@ -339,12 +339,18 @@ void mp__claim_resolve(mp__pool_control *c, uint32_t slot)
         mp__claim_finish(c, w);
 }
 
+bool mp__claim_open(mp__pool_control *c)
+{
+    mp__slot *mine = &c->slot[c->slots];
+    bool open = find(c, mine) != NULL;
+    mp__claim_forget(mine);
+    return open;
+}
+
 bool mp__claim_any(mp__pool_control *c)
 {
     /* In this order: what is claimed in between is found by the second look. */
-    mp__slot *mine = &c->slot[c->slots];
-    bool any = find(c, mine) != NULL;
-    mp__claim_forget(mine);
+    bool any = mp__claim_open(c);
     uint32_t used = mp__load_acquire(&c->used);
     for (uint32_t i = 0; i < used && !any; i++)
         any = mp__claim_state_of(mp__load_seq(&c->slot[i].claim)) != MP__CLAIM_NONE;

@@ -101,6 +101,9 @@ void mp__claim_finish_now(mp__work *w);
 /* How many items are claimed and not settled, or not claimed: for progress only. */
 uint64_t mp__claim_left(const mp__pool_control *c, const mp__work *w);
 
+/* In the supervisor: whether there is anything to claim. */
+bool mp__claim_open(mp__pool_control *c);
+
 /* In the supervisor: whether there is anything to claim, or claimed and not settled. */
 bool mp__claim_any(mp__pool_control *c);
 

@@ -141,14 +141,14 @@ static uint32_t look_after_workers(supervisor *sv)
     return alive;
 }
 
-/* Whether a slot shall get a worker now. */
-static bool is_wanting(const supervisor *sv, uint32_t slot)
+/* Whether a slot shall get a worker now; not `all`: only for what its last one has left. */
+static bool is_wanting(const supervisor *sv, uint32_t slot, bool all)
 {
     const mp__place *p = &sv->crew.places[slot];
     mp__range left;
     if (p->child.pid != 0)
         return false;
-    if (slot < mp__load_relaxed(&sv->control->target))
+    if (all && slot < mp__load_relaxed(&sv->control->target))
         return !p->resting;
     return mp__claim_get(&sv->control->slot[slot], &left);
 }
@@ -160,8 +160,9 @@ static void end_rest(supervisor *sv, uint32_t slot)
     sv->crew.places[slot].resting = false;
 }
 
-/* Fills the empty places; returns how many workers there are then. */
-static uint32_t fill_up(supervisor *sv, uint32_t alive, bool work)
+/* Fills the empty places; returns how many workers there are then. If the pool is closed, and there
+ * is nothing to claim, a new worker would only leave again. */
+static uint32_t fill_up(supervisor *sv, uint32_t alive, bool running, bool open)
 {
     int64_t now = mp__now();
     if (now < sv->retry)
@@ -170,9 +171,9 @@ static uint32_t fill_up(supervisor *sv, uint32_t alive, bool work)
     uint32_t target = mp__load_relaxed(&sv->control->target), used = mp__crew_used(&sv->crew);
     bool failed = false;
     for (uint32_t i = 0; i < (used > target ? used : target) && !failed; i++) {
-        if (work || i >= target)
+        if (open || i >= target)
             end_rest(sv, i);
-        if (!is_wanting(sv, i))
+        if (!is_wanting(sv, i, running || open))
             continue;
         failed = mp__crew_fork(&sv->crew, i) < 0;
         alive += !failed;
@@ -279,9 +280,10 @@ static void look(supervisor *sv)
     enum mp__pool_phase phase = mp__pool_phase_of(c);
     if (phase >= MP__POOL_TERMINATED)
         kill_all(sv);
-    bool work = mp__claim_any(c); /* after who rests was counted */
+    bool open = mp__claim_open(c); /* after who rests was counted */
+    bool work = open || mp__claim_any(c);
     if (phase == MP__POOL_RUNNING || work)
-        alive = fill_up(sv, alive, work);
+        alive = fill_up(sv, alive, phase == MP__POOL_RUNNING, open);
     else
         sv->retry = 0;
     sv->closing = phase == MP__POOL_CLOSED && !work;
