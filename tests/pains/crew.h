@@ -49,21 +49,6 @@ static inline int crew_setup(void **state)
     return 0;
 }
 
-/* Whether all children, orphans included, have ended; reaps them. */
-static inline bool all_are_gone(void)
-{
-    double end = seconds() + LONG;
-    for (;;) {
-        pid_t pid = waitpid(-1, NULL, WNOHANG);
-        if (pid < 0)
-            return errno == ECHILD;
-        if (pid == 0 && seconds() > end)
-            return false;
-        if (pid == 0)
-            nap(0.001);
-    }
-}
-
 static inline int crew_teardown(void **state)
 {
     (void)state;
@@ -71,23 +56,10 @@ static inline int crew_teardown(void **state)
         fprintf(stderr, "%d descriptors, %d before\n", open_descriptors(), descriptors_before);
         return -1;
     }
-    return all_are_gone() ? mp_shared_check(NULL) : -1;
+    return no_children_left() ? mp_shared_check(NULL) : -1;
 }
 
 #define CREW_TEST(f) cmocka_unit_test_setup_teardown(f, crew_setup, crew_teardown)
-
-/* The state letter of a process; 0: there is none. */
-static inline char state_of(pid_t pid)
-{
-    char path[64], line[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *f = fopen(path, "re");
-    if (f == NULL)
-        return 0;
-    const char *end = fgets(line, sizeof line, f) != NULL ? strrchr(line, ')') : NULL;
-    fclose(f);
-    return end != NULL ? end[2] : 0;
-}
 
 /* Waits until a process is in one of these states; "": until it is no more, or a zombie. */
 static inline bool until_state(pid_t pid, const char *states)

@@ -85,7 +85,7 @@ static void a14_no_worker_outlives_its_program(void **state)
     assert_int_equal(child_kill(program), -SIGKILL);
     for (int i = 0; i < EVERYBODY; i++)
         assert_true(until_state((pid_t)crew->pid[i], ""));
-    assert_true(all_are_gone()); /* the supervisors, too */
+    assert_true(no_children_left()); /* the supervisors, too */
     ours("A14",
          "after SIGKILL of the program: idle workers 0 of %d left; busy, deaf and stopped ones "
          "0 of %d; supervisors none",
@@ -298,7 +298,7 @@ static void d11_a_program_ends_without_waiting(void **state)
     for (int i = 0; i < rounds; i++) {
         memset((void *)crew, 0, sizeof *crew);
         ended += child_end(child_start(submit_and_exit, (void *)(intptr_t)(i % 8))) == 9;
-        assert_true(all_are_gone());
+        assert_true(no_children_left());
     }
     assert_int_equal(ended, rounds);
     ours("D11",

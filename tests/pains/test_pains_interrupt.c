@@ -117,7 +117,7 @@ static double interrupt(enum way way)
     assert_int_equal(child_end(program), way == SIGNAL   ? -SIGINT
                                          : way == HANGUP ? -SIGHUP
                                                          : 20 + (int)way);
-    assert_true(all_are_gone());
+    assert_true(no_children_left());
     double took = seconds() - start;
     assert_int_equal(notes->ready, way >= SIGNAL ? 0 : 1);
     assert_int_equal(notes->done, 0);

@@ -3,27 +3,10 @@
 #ifndef MPROC_TESTS_CALLBACKS_H
 #define MPROC_TESTS_CALLBACKS_H
 
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <math.h>
 #include <pthread.h>
-#include <setjmp.h>
-
-#include <cmocka.h>
-
-static inline mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
-
-static inline mp_result *hold(mp_pool *pool, int i)
-{
-    mp_result *r;
-    assert_int_equal(mp_pool_apply_async(pool, &r, held, &i, sizeof i, sizeof i), 0);
-    return r;
-}
 
 #define TAG(s) ((void *)(uintptr_t)(s))
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,34 @@ static inline int open_descriptors(void)
     if (d != NULL)
         closedir(d);
     return count;
+}
+
+/* The state letter of a process; 0: there is none. */
+static inline char state_of(pid_t pid)
+{
+    char path[64], line[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return 0;
+    const char *end = fgets(line, sizeof line, f) != NULL ? strrchr(line, ')') : NULL;
+    fclose(f);
+    return end != NULL ? end[2] : 0;
+}
+
+/* Whether all children, orphans that came to us included, have ended; reaps them. */
+static inline bool no_children_left(void)
+{
+    double end = seconds() + LONG;
+    for (;;) {
+        pid_t pid = waitpid(-1, NULL, WNOHANG);
+        if (pid < 0)
+            return errno == ECHILD;
+        if (pid == 0 && seconds() > end)
+            return false;
+        if (pid == 0)
+            nap(0.001);
+    }
 }
 
 /* Waits until the thread or process sleeps in the kernel, is stopped, or has died. */

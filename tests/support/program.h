@@ -46,19 +46,6 @@ static inline int await(_Atomic int *word)
     return atomic_load(word);
 }
 
-/* The state letter of a process in /proc; 0 if there is none. */
-static inline char state_of(pid_t pid)
-{
-    char path[64], line[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *f = fopen(path, "re");
-    if (f == NULL)
-        return 0;
-    const char *end = fgets(line, sizeof line, f) != NULL ? strrchr(line, ')') : NULL;
-    fclose(f);
-    return end != NULL ? end[2] : 0;
-}
-
 /* Waits until it is gone or a zombie. */
 static inline bool await_death(pid_t pid)
 {

@@ -9,21 +9,6 @@
 
 static int descriptors_before;
 
-/* Whether all children, orphans that came to us included, have ended; reaps them. */
-static inline bool no_children_left(void)
-{
-    double end = seconds() + LONG;
-    for (;;) {
-        pid_t pid = waitpid(-1, NULL, WNOHANG);
-        if (pid < 0)
-            return errno == ECHILD;
-        if (pid == 0 && seconds() > end)
-            return false;
-        if (pid == 0)
-            poll(NULL, 0, 1);
-    }
-}
-
 static inline int nothing(const void *in, void *out, void *context)
 {
     (void)in, (void)out, (void)context;

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* imap: order, windows, errors, deaths, and early ends. */
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <math.h>
-#include <setjmp.h>
-
-#include <cmocka.h>
 
 typedef int opener(mp_pool *, mp_iterator **, const mp_imap *);
 static opener *const openers[] = {mp_pool_imap, mp_pool_imap_unordered};
@@ -28,13 +25,6 @@ static int next_number(void *arg, void *in)
         n->most_ahead = n->given - n->returned;
     n->thread = gettid();
     return 0;
-}
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
 }
 
 static mp_imap over(numbers *n, mp_task task, long limit)

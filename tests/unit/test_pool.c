@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Pools at work: maps of every shape, where inputs and outputs lie, many pools, many threads. */
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
 
 /* Whether the outputs are the squares of 0, 1, ... */
 static bool all_squares(const long *out, size_t n)

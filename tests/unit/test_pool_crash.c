@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Death in a pool: of workers in every way, of the supervisor, and of items that take too long. */
-#include "support/workers.h"
+#include "support/pools.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <sys/resource.h>
-
-#include <cmocka.h>
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
 
 /* How an item ends its worker. */
 enum way { LIVES, EXIT_0, EXIT_3, UNDERSCORE, ABORTS, KILLED, FAULTS, TERMINATED, FAILS };

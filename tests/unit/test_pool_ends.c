@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Ends of pools while somebody uses them: threads that submit or wait, programs that exit from a
  * thread or a handler, forked children that stay. */
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
 
 static void set_handler(int number, void (*handler)(int))
 {

@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Pools told nonsense, pools that cannot be made, and what a failing task or initializer tells. */
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <dlfcn.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
 
 #define REFUSED(...)                                                                               \
     do {                                                                                           \

@@ -1,29 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What pools promise in their fine print: who delivers what, when and where; what a limit, a
  * timeout and a retry are of; what a worker knows, and what ends with it. */
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
-
-/* Work that runs until release(i). */
-static mp_result *hold(mp_pool *pool, int i)
-{
-    mp_result *r;
-    assert_int_equal(mp_pool_apply_async(pool, &r, held, &i, sizeof i, sizeof i), 0);
-    assert_true(await(&board->pid[i]));
-    return r;
-}
 
 static int count_call(const void *in, void *out, void *context)
 {
@@ -195,7 +175,7 @@ static void nothing_to_do_does_not_wait(void **state)
 {
     (void)state;
     mp_pool *pool = make(1);
-    mp_result *busy = hold(pool, 1), *r;
+    mp_result *busy = hold_running(pool, 1), *r;
     char some[8];
     assert_int_equal(mp_pool_map(pool, square, NULL, 8, NULL, 8, 0), 0);
     assert_int_equal(mp_pool_map_async(pool, &r, square, NULL, 8, 8, 0), 0);
@@ -377,7 +357,8 @@ static void a_finalizer_is_of_an_orderly_end(void **state)
     assert_int_equal(mp_pool_new(&pool, .processes = 2, .finalizer = finalize,
                                  .initializer_arg = &board->flag[0]),
                      0);
-    mp_result *r[2] = {hold(pool, 1), hold(pool, 2)}; /* an idle one could leave by itself */
+    /* Not idle, or they could leave by themselves. */
+    mp_result *r[2] = {hold_running(pool, 1), hold_running(pool, 2)};
     assert_int_equal(mp_pool_terminate(pool), 0);
     mp_pool_free(pool);
     mp_result_free(r[0]);

@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* How many workers a pool has: changed by the program, by idle time, by memory and by deaths. And
  * the pool that every process has. */
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 
 enum { MOST = 64, MEGABYTE = 1 << 20 };
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
 
 /* Waits until there are so many workers. */
 static bool has_workers(mp_pool *pool, int count)
@@ -28,14 +17,6 @@ static bool has_workers(mp_pool *pool, int count)
         else
             nap(0.001);
     return true;
-}
-
-static mp_result *hold(mp_pool *pool, int i)
-{
-    mp_result *r;
-    assert_int_equal(mp_pool_apply_async(pool, &r, held, &i, sizeof i, sizeof i), 0);
-    assert_true(await(&board->pid[i]));
-    return r;
 }
 
 static void let_go(mp_result *r, int i)
@@ -52,7 +33,7 @@ static void run_together(mp_pool *pool, int count)
 {
     mp_result *r[8];
     for (int i = 0; i < count; i++)
-        r[i] = hold(pool, i);
+        r[i] = hold_running(pool, i);
     for (int i = 0; i < count; i++)
         for (int j = 0; j < i; j++)
             assert_int_not_equal(board->pid[i], board->pid[j]);
@@ -112,7 +93,7 @@ static void one_too_many_finishes_its_item(void **state)
     mp_pool *pool = make(3);
     mp_result *r[3];
     for (int i = 0; i < 3; i++)
-        r[i] = hold(pool, i);
+        r[i] = hold_running(pool, i);
     assert_int_equal(mp_pool_resize(pool, 1), 0);
     assert_int_equal(mp_pool_worker_pids(pool, NULL, 0), 3);
     for (int i = 0; i < 3; i++)

@@ -1,29 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Results: waiting, getting, canceling, errors, and when they are freed. */
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <math.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
-
-/* Work that runs until release(i). */
-static mp_result *hold(mp_pool *pool, int i)
-{
-    mp_result *r;
-    assert_int_equal(mp_pool_apply_async(pool, &r, held, &i, sizeof i, sizeof i), 0);
-    assert_true(await(&board->pid[i]));
-    return r;
-}
 
 static void get_is_repeatable(void **state)
 {
@@ -53,7 +33,7 @@ static void states_of_a_result(void **state)
     (void)state;
     mp_task_error error;
     mp_pool *pool = make(1);
-    mp_result *r = hold(pool, 1);
+    mp_result *r = hold_running(pool, 1);
     int out = -1;
     assert_false(mp_result_ready(r));
     assert_false(mp_result_successful(r));
@@ -88,7 +68,7 @@ static void cancel_before_it_starts(void **state)
     (void)state;
     mp_task_error error, errors[5];
     mp_pool *pool = make(1);
-    mp_result *busy = hold(pool, 1), *one, *many, *after;
+    mp_result *busy = hold_running(pool, 1), *one, *many, *after;
     int in[5] = {3, 3, 3, 3, 3};
     assert_int_equal(mp_pool_apply_async(pool, &one, count_run, in, sizeof *in, 0), 0);
     mp_job job = {.size = sizeof job,
@@ -113,10 +93,7 @@ static void cancel_before_it_starts(void **state)
     release(1);
     assert_int_equal(mp_result_wait(after, LONG), 0);
     assert_int_equal(board->flag[3], 1); /* only the one that was not canceled */
-    mp_result_free(one);
-    mp_result_free(many);
-    mp_result_free(after);
-    mp_result_free(busy);
+    free_all((mp_result *[]){one, many, after, busy}, 4);
     assert_int_equal(finish(pool), 0);
 }
 
@@ -199,7 +176,7 @@ static void results_freed_early_and_late(void **state)
     mp_pool *pool = make(1);
     int i = 3, out = 0;
     long x = 12, y = 0;
-    mp_result *busy = hold(pool, 1), *queued[40], *late, *pending;
+    mp_result *busy = hold_running(pool, 1), *queued[40], *late, *pending;
     for (int k = 0; k < 40; k++)
         assert_int_equal(mp_pool_apply_async(pool, &queued[k], count_run, &i, sizeof i, 0), 0);
     for (int k = 0; k < 40; k++)
@@ -208,7 +185,7 @@ static void results_freed_early_and_late(void **state)
     release(1);
     assert_int_equal(mp_result_wait(late, LONG), 0);
     assert_int_equal(board->flag[3], 40);
-    pending = hold(pool, 2);
+    pending = hold_running(pool, 2);
     mp_pool_free(pool);
     assert_int_equal(mp_result_get(late, &y, sizeof y, LONG), 0); /* the pool is gone */
     assert_int_equal(y, 144);
@@ -226,7 +203,7 @@ static void terminate_cancels_what_is_outstanding(void **state)
     (void)state;
     enum { N = 50 };
     mp_pool *pool = make(2);
-    mp_result *one = hold(pool, 1), *two = hold(pool, 2), *waiting[N];
+    mp_result *one = hold_running(pool, 1), *two = hold_running(pool, 2), *waiting[N];
     int i = 3;
     for (int k = 0; k < N; k++)
         assert_int_equal(mp_pool_apply_async(pool, &waiting[k], count_run, &i, sizeof i, 0), 0);
@@ -260,7 +237,7 @@ static void terminate_wakes_who_waits(void **state)
 {
     (void)state;
     mp_pool *pool = make(1);
-    mp_result *r = hold(pool, 1);
+    mp_result *r = hold_running(pool, 1);
     pthread_t thread;
     void *rc = pool;
     assert_int_equal(pthread_create(&thread, NULL, wait_for_it, r), 0);
@@ -303,7 +280,7 @@ static void handles_are_the_creators_alone(void **state)
 {
     (void)state;
     mp_pool *pool = make(1);
-    mp_result *r = hold(pool, 1);
+    mp_result *r = hold_running(pool, 1);
     void *both[] = {pool, r};
     assert_int_equal(child_end(child_start(use_inherited, both)), 0);
     release(1);
@@ -367,7 +344,7 @@ static void bad_arguments(void **state)
     (void)state;
     mp_task_error error;
     mp_pool *pool = make(1);
-    mp_result *r = hold(pool, 1);
+    mp_result *r = hold_running(pool, 1);
     assert_int_equal(mp_result_get(NULL, NULL, 0, 0), MP_EINVAL);
     assert_int_equal(mp_result_wait(NULL, 0), MP_EINVAL);
     assert_int_equal(mp_result_cancel(NULL), MP_EINVAL);

@@ -1,25 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Many results: waiting for all, the first, the first failure; taking them as they come. */
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <math.h>
-#include <setjmp.h>
-
-#include <cmocka.h>
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
-
-static mp_result *hold(mp_pool *pool, int i)
-{
-    mp_result *r;
-    assert_int_equal(mp_pool_apply_async(pool, &r, held, &i, sizeof i, sizeof i), 0);
-    return r;
-}
 
 static int refuse(const void *in, void *out, void *context)
 {
@@ -32,12 +15,6 @@ static mp_result *failing(mp_pool *pool)
     mp_result *r;
     assert_int_equal(mp_pool_apply_async(pool, &r, refuse, NULL, 0, 0), 0);
     return r;
-}
-
-static void free_all(mp_result **rs, int n)
-{
-    for (int i = 0; i < n; i++)
-        mp_result_free(rs[i]);
 }
 
 /* Releases the board's slot after a moment, from another process. */

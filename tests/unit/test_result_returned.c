@@ -1,24 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What tasks give to mp_task_return(), and the ways by which it comes to the program. */
-#include "support/workers.h"
-
-#include <setjmp.h>
-
-#include <cmocka.h>
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
-
-static mp_result *hold(mp_pool *pool, int i)
-{
-    mp_result *r;
-    assert_int_equal(mp_pool_apply_async(pool, &r, held, &i, sizeof i, sizeof i), 0);
-    return r;
-}
+#include "support/pools.h"
 
 static int spell(const void *in, void *out, void *context)
 {

@@ -1,25 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Chained jobs, and ending work that runs. */
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-
-#include <cmocka.h>
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
-
-static mp_result *hold(mp_pool *pool, int i)
-{
-    mp_result *r;
-    assert_int_equal(mp_pool_apply_async(pool, &r, held, &i, sizeof i, sizeof i), 0);
-    return r;
-}
 
 static int add_one(const void *in, void *out, void *context)
 {
@@ -74,9 +57,7 @@ static void one_after_the_other(void **state)
         assert_int_equal(total, 285 + N);
         assert_int_equal(mp_result_get(b, out, sizeof out, 0), 0);
         assert_int_equal(out[9], 82);
-        mp_result_free(a);
-        mp_result_free(b);
-        mp_result_free(c);
+        free_all((mp_result *[]){a, b, c}, 3);
     }
     mp_shared_free(shared);
     assert_int_equal(finish(pool), 0);

@@ -2,21 +2,10 @@
 /* What a task and a worker can ask and say. */
 #include "pool/handle.h"
 #include "pool/returned.h"
-#include "support/workers.h"
+#include "support/pools.h"
 
 #include <math.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-static mp_pool *make(int processes)
-{
-    mp_pool *pool = NULL;
-    assert_int_equal(mp_pool_new(&pool, .processes = processes), 0);
-    return pool;
-}
 
 /* ---- in the program, and in a process that is no worker ---- */
 
