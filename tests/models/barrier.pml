@@ -24,12 +24,12 @@
  * only those, are told so, the others are told that it broke; nobody sleeps when its round is over,
  * or when a party of it has died, or when the place it waits for is free.
  *
- * check: -DN=3 -DPARTIES=2 -DKILLS=0 -DLOOKS=0 -DSPURIOUS=0
+ * long check: -DN=3 -DPARTIES=2 -DKILLS=0 -DLOOKS=0 -DSPURIOUS=0
  * check: -DN=3 -DPARTIES=3 -DKILLS=0 -DLOOKS=0 -DROUNDS=1 -DIMPATIENT -DSPURIOUS=0
  * check: -DN=3 -DPARTIES=2 -DKILLS=0 -DLOOKS=0 -DROUNDS=1 -DIMPATIENT
  * check: -DN=3 -DPARTIES=2 -DKILLS=0 -DLOOKS=0 -DRESET=1 -DROUNDS=1
  * check: -DN=3 -DPARTIES=3 -DKILLS=1 -DLOOKS=3 -DROUNDS=1 -DSPURIOUS=0
- * check: -DN=3 -DPARTIES=2 -DKILLS=1 -DLOOKS=3 -DROUNDS=1 -DSPURIOUS=0
+ * long check: -DN=3 -DPARTIES=2 -DKILLS=1 -DLOOKS=3 -DROUNDS=1 -DSPURIOUS=0
  * check: -DN=2 -DPARTIES=2 -DKILLS=1 -DLOOKS=3 -DACTION
  * broken: -DN=3 -DPARTIES=3 -DKILLS=0 -DLOOKS=0 -DROUNDS=1 -DBROKEN      asleep is told after the look at the state
  * broken: -DN=3 -DPARTIES=2 -DKILLS=0 -DLOOKS=0 -DSPURIOUS=0 -DBROKEN_SAME a place is judged without a second look at the state

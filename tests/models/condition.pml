@@ -29,7 +29,7 @@
  * owed one of the dead.
  *
  * check: -DN=4 -DKILLS=0 -DLOOKS=0 -DTIMEOUT
- * check: -DN=4 -DKILLS=1 -DLOOKS=3 -DSPURIOUS=0
+ * long check: -DN=4 -DKILLS=1 -DLOOKS=3 -DSPURIOUS=0
  * check: -DN=3 -DKILLS=2 -DLOOKS=4 -DSPURIOUS=0
  * broken: -DN=3 -DKILLS=1 -DLOOKS=3 -DSPURIOUS=0 -DBROKEN      what the dead were notified of is not passed on
  * broken: -DN=3 -DKILLS=1 -DLOOKS=3 -DSPURIOUS=0 -DBROKEN_BUSY half-changed lists are not made anew

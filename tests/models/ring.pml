@@ -23,7 +23,7 @@
  * check: -DKILLS=0 -DPUTTERS=1 -DPUTS=4 -DUNITS=1
  * check: -DKILLS=0 -DPUTTERS=1 -DPUTS=5 -DUNITS=2
  * check: -DKILLS=1 -DPUTTERS=2 -DPUTS=2 -DUNITS=1 -DTAKERS=1
- * check: -DKILLS=1 -DPUTTERS=1 -DPUTS=3 -DUNITS=1
+ * long check: -DKILLS=1 -DPUTTERS=1 -DPUTS=3 -DUNITS=1
  * broken: -DKILLS=0 -DPUTTERS=1 -DPUTS=3 -DUNITS=1 -DPUBLISH_FIRST published before it is written
  * broken: -DKILLS=0 -DPUTTERS=1 -DPUTS=3 -DUNITS=1 -DFREE_FIRST freed before head_segment moves on
  * broken: -DKILLS=0 -DPUTTERS=1 -DPUTS=4 -DUNITS=1 -DNO_TAG head_segment is the same word again

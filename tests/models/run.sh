@@ -5,11 +5,12 @@
 #
 # Checks the models (all, or those named) with spin; builds in $O/models. A model's first comment has
 # lines "check: FLAGS" for what must hold, and "broken: FLAGS what is broken" for variants in which
-# spin must find an error. JOBS=N: so many at once (2). CC: the compiler.
+# spin must find an error. QUICK=1 leaves out those that begin with "long", more than ten seconds each.
+# JOBS=N: so many at once (2). CC: the compiler.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
-: "${O:=build}" "${CC:=cc}" "${JOBS:=2}"
+: "${O:=build}" "${CC:=cc}" "${JOBS:=2}" "${QUICK:=}"
 
 fail() {
     printf 'FAIL  %-10s %s: %s\n' "$model" "$what" "$1" >>"$dir/line"
@@ -77,7 +78,8 @@ began=$(date +%s)
 for model; do
     [ -f "$here/$model.pml" ] || { echo "no such model: $model" >&2 && exit 1; }
     n=0
-    sed -n 's/^ \* \(check\|broken\): \(.*\)/\1 \2/p' "$here/$model.pml" | tr -d "'\"" |
+    sed -n -e "${QUICK:+/^ \* long /d}" -e 's/^ \* \(long \)\?\(check\|broken\): \(.*\)/\2 \3/p' \
+        "$here/$model.pml" | tr -d "'\"" |
         while read -r run; do
             n=$((n + 1))
             echo "$out/$model-$n $model $run"

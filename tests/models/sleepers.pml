@@ -27,7 +27,7 @@
  * the first is good again, and it sleeps on.
  *
  * check: -DKILLS=0 -DPUTTERS=1 -DPUTS=3 -DTAKES=2
- * check: -DKILLS=0 -DPUTTERS=1 -DPUTS=2 -DTAKES=2 -DGIVES_UP
+ * long check: -DKILLS=0 -DPUTTERS=1 -DPUTS=2 -DTAKES=2 -DGIVES_UP
  * check: -DKILLS=0 -DPUTTERS=2
  * check: -DKILLS=1 -DPUTTERS=1 -DITEMS=2 -DTAKES=2
  * check: -DKILLS=1 -DPUTTERS=1 -DGIVES_UP
@@ -37,7 +37,7 @@
  * broken: -DKILLS=1 -DPUTTERS=1 -DNO_STIR who stands before its sleep is not stirred
  * broken: -DKILLS=0 -DPUTTERS=1 -DPUTS=3 -DTAKES=2 -DLOOKS_ONCE no look for sleepers after the put
  * broken: -DKILLS=1 -DPUTTERS=1 -DJOIN_TURNS who joins turns the word back that was stirred
- * broken: -DKILLS=1 -DPUTTERS=1 -DGIVES_UP -DWAKES_IN_VAIN who gives up wakes for nothing
+ * long broken: -DKILLS=1 -DPUTTERS=1 -DGIVES_UP -DWAKES_IN_VAIN who gives up wakes for nothing
  * broken: -DKILLS=1 -DPUTTERS=1 -DNO_LOOK_AT_LOCK no look at the lock after join
  * broken: -DKILLS=1 -DPUTTERS=1 -DNO_ANNOUNCEMENT the lock stays announced, not the bell
  * broken: -DKILLS=1 -DPUTTERS=1 -DNO_TAKERS_BELL a taker announces nothing
