@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <mproc/error.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* The C library has had a function for the names only since 2.32. */
@@ -21,6 +22,16 @@ static const char *const names[] = {
 const char *mp__signal_name(int number)
 {
     return number > 0 && number < (int)(sizeof names / sizeof names[0]) ? names[number] : NULL;
+}
+
+const char *mp__signal_phrase(char *text, size_t size, int number)
+{
+    const char *name = mp__signal_name(number);
+    if (name != NULL)
+        snprintf(text, size, "signal %d (%s)", number, name);
+    else
+        snprintf(text, size, "signal %d", number);
+    return text;
 }
 
 bool mp__signal_is_one(int number)

@@ -9,6 +9,9 @@
 /* "SIGTERM"; NULL for a number without a name of its own. */
 const char *mp__signal_name(int number);
 
+/* "signal 15 (SIGTERM)", or "signal 99", cut if there is no room. Returns text. */
+const char *mp__signal_phrase(char *text, size_t size, int number);
+
 /* Whether it is 0, or the number of a signal. */
 bool mp__signal_is_one(int number);
 

@@ -16,15 +16,14 @@
 
 static mp__failure *describe(int code, int pid, int exitcode)
 {
-    char text[128];
-    const char *name = exitcode < 0 ? mp__signal_name(-exitcode) : NULL;
+    char text[128], phrase[32];
     if (code == MP_ETASKTIMEOUT)
         snprintf(text, sizeof text, "killed by its time limit");
     else if (code == MP_ECANCELED)
         snprintf(text, sizeof text, "killed while it ran");
     else if (exitcode < 0)
-        snprintf(text, sizeof text, "the worker was killed by signal %d%s%s%s", -exitcode,
-                 name != NULL ? " (" : "", name != NULL ? name : "", name != NULL ? ")" : "");
+        snprintf(text, sizeof text, "the worker was killed by %s",
+                 mp__signal_phrase(phrase, sizeof phrase, -exitcode));
     else
         snprintf(text, sizeof text, "the task ended its worker with exit status %d", exitcode);
     mp__failure *f = mp__failure_create(code, pid, text);

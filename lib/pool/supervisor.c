@@ -63,15 +63,13 @@ static void fail_pool(supervisor *sv, const mp__verdict *why)
 
 static void fail_unready(supervisor *sv, int exitcode)
 {
-    char text[160];
-    const char *name = exitcode < 0 ? mp__signal_name(-exitcode) : NULL;
+    char text[160], phrase[32];
     mp__verdict why = {.code = MP_ETASK, .text = text};
     if (exitcode < 0) {
         why.signal = -exitcode;
         snprintf(text, sizeof text,
-                 "the workers die before they are ready: the last was killed by signal %d%s%s%s",
-                 -exitcode, name != NULL ? " (" : "", name != NULL ? name : "",
-                 name != NULL ? ")" : "");
+                 "the workers die before they are ready: the last was killed by %s",
+                 mp__signal_phrase(phrase, sizeof phrase, -exitcode));
     } else {
         why.exit_status = exitcode;
         snprintf(text, sizeof text,

@@ -125,15 +125,14 @@ static void print_forked(writer *w, uint32_t line, const mp__event *e)
 static void print_ended(writer *w, uint32_t line, const mp__event *e)
 {
     int exitcode = (int)(int64_t)mp__load_relaxed(&e->span);
-    const char *signal = exitcode < 0 ? mp__signal_name(-exitcode) : NULL;
+    char phrase[32];
     print_instant(w, line, e->start, exitcode == 0 ? "ended" : "died");
     mp__newfile_print(&w->file, "\"process\":%" PRIu64 ",\"exitcode\":%d,\"reason\":\"", e->index,
                       exitcode);
     if (e->text != NULL)
         mp__newfile_print(&w->file, "%s", e->text);
     else if (exitcode < 0)
-        mp__newfile_print(&w->file, "signal %d%s%s%s", -exitcode, signal != NULL ? " (" : "",
-                          signal != NULL ? signal : "", signal != NULL ? ")" : "");
+        mp__newfile_print(&w->file, "%s", mp__signal_phrase(phrase, sizeof phrase, -exitcode));
     else
         mp__newfile_print(&w->file, exitcode > 0 ? "exit status %d" : "in order", exitcode);
     mp__newfile_print(&w->file, "\"}}");
