@@ -34,7 +34,7 @@ endef
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all lib examples demo format clean help
+.PHONY: all lib examples guide demo format clean help
 
 all: lib examples ## the libraries and the examples
 
@@ -42,21 +42,25 @@ $(eval $(call stamp,.flags,$(COMPILE) $(LDFLAGS) $(LDLIBS)))
 
 include lib/lib.mk
 include examples/examples.mk
+include examples/guide/guide.mk
 include tests/tests.mk
 include docs/docs.mk
 
 # The examples: client programs of the public interface, linked so that they run where they are.
 
-EXAMPLES := $(PROGRAMS:%=$(O)/examples/%)
+EXAMPLES  := $(PROGRAMS:%=$(O)/examples/%)
+GUIDE_BIN := $(GUIDE:%=$(O)/examples/guide/%)
 
 examples: $(EXAMPLES) ## the example programs, into $(O)/examples
+
+guide: $(GUIDE_BIN) ## the programs of the guide, into $(O)/examples/guide
 
 define example
 $(O)/examples/$1: $(patsubst %.c,$(O)/obj/examples/%.o,$(or $($1_SRC),$1.c)) $(O)/lib/libmproc.a
 endef
-$(foreach p,$(PROGRAMS),$(eval $(call example,$p)))
+$(foreach p,$(PROGRAMS) $(GUIDE:%=guide/%),$(eval $(call example,$p)))
 
-$(EXAMPLES):
+$(EXAMPLES) $(GUIDE_BIN):
 	@mkdir -p $(@D)
 	$(call run,LD)$(LINK) -o $@ $^ $(LDLIBS) $(PRIVATE_LIBS)
 
@@ -75,8 +79,8 @@ demo: examples ## builds, shows every chapter program at a quick pace, then a re
 	$(O)/examples/wordcount
 
 format: ## puts every source into the style of .clang-format
-	clang-format -i $(wildcard include/*.h include/*/*.h lib/*/*.[ch] examples/*.[ch] tests/*.c \
-	    tests/*/*.[ch] tests/*/*.cc)
+	clang-format -i $(wildcard include/*.h include/*/*.h lib/*/*.[ch] examples/*.[ch] \
+	    examples/*/*.c tests/*.c tests/*/*.[ch] tests/*/*.cc)
 
 clean: ## removes what was built
 	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs mproc.pc .flags .objects .prefix \

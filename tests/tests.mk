@@ -34,7 +34,7 @@ test-packages:
 
 RUN := O='$(abspath $(O))' SRC='$(CURDIR)' CC='$(CC)' tests/run.sh
 
-check: $(call chosen,$(TEST_BIN)) $(O)/tests/runner examples ## builds and runs all tests, or T=NAME
+check: $(call chosen,$(TEST_BIN)) $(O)/tests/runner examples guide ## builds and runs all tests, or T=NAME
 	@$(RUN) $(call chosen,$(TEST_BIN) $(TEST_SH))
 
 check-unit: $(call chosen,$(filter-out $(SKIP:%=$(O)/tests/unit/test_%), \
@@ -78,5 +78,5 @@ cppcheck: ## static analysis by cppcheck
 	    --suppress=missingIncludeSystem lib examples
 
 tidy: ## static analysis by clang-tidy
-	$(Q)printf '%s\n' $(LIB_SRC) $(wildcard examples/*.c) | xargs -P2 -n1 sh -c \
+	$(Q)printf '%s\n' $(LIB_SRC) $(wildcard examples/*.c examples/*/*.c) | xargs -P2 -n1 sh -c \
 	    'clang-tidy --quiet "$$@" -- -Iinclude -Ilib -std=gnu11 -D_GNU_SOURCE' tidy

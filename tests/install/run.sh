@@ -41,7 +41,7 @@ use() {
     expect 'C++ 42 0 1 4 9' "$work/c++-static"
     rm -rf "$work/examples"
     mkdir "$work/examples"
-    cp examples/* "$work/examples"
+    cp -R examples/* "$work/examples"
     env -u MAKEFLAGS -u MFLAGS "$MAKE" -s -C "$work/examples" CC="$CC"
     PACE=0 "$work/examples/process_pool" | grep -q '9604, 9801\]$'
     echo "  the examples build, and process_pool runs"

@@ -167,8 +167,7 @@ static int wait_for_turn(void *arg)
 {
     turns *t = arg;
     int rc = 99;
-    MP_WITH_STATUS(condition, rc)
-    {
+    MP_WITH_STATUS (condition, rc) {
         signal_word(&t->waiting);
         while (mp__load_relaxed(&t->turn) == 0)
             CHECK(mp_condition_wait(condition, 2 * LONG) == 0);
@@ -204,36 +203,41 @@ static void test_status(void **state)
 {
     (void)state;
     int rc = 99, ran = 0;
-    MP_WITH_STATUS(lock, rc)
-    {
+    MP_WITH_STATUS (lock, rc) {
         ran++;
         assert_int_equal(rc, 0);
         int second = 99;
-        MP_WITH_STATUS(lock, second) ran += 100;
+        MP_WITH_STATUS (lock, second)
+            ran += 100;
         assert_int_equal(second, MP_EDEADLK);
     }
     assert_int_equal(ran, 1);
     assert_int_equal(child_end(child_start(take, lock)), 0);
-    MP_WITH_STATUS(lock, rc)
-    {
+    MP_WITH_STATUS (lock, rc) {
         ran++;
         assert_true(held(lock));
         assert_int_equal(rc, MP_OWNERDEAD);
     }
     assert_int_equal(ran, 2);
-    MP_WITH_STATUS(lock, rc) ran++;
+    MP_WITH_STATUS (lock, rc)
+        ran++;
     assert_int_equal(rc, 0);
     assert_int_equal(ran, 3);
     mp_interrupt();
-    MP_WITH_STATUS(lock, rc) ran++;
+    MP_WITH_STATUS (lock, rc)
+        ran++;
     assert_int_equal(rc, MP_EINTR);
-    MP_WITH_STATUS((mp_lock *)NULL, rc) ran++;
+    MP_WITH_STATUS ((mp_lock *)NULL, rc)
+        ran++;
     assert_int_equal(rc, MP_EINVAL);
-    MP_WITH_STATUS((mp_rlock *)NULL, rc) ran++;
+    MP_WITH_STATUS ((mp_rlock *)NULL, rc)
+        ran++;
     assert_int_equal(rc, MP_EINVAL);
-    MP_WITH_STATUS((mp_condition *)NULL, rc) ran++;
+    MP_WITH_STATUS ((mp_condition *)NULL, rc)
+        ran++;
     assert_int_equal(rc, MP_EINVAL);
-    MP_WITH_STATUS((mp_semaphore *)NULL, rc) ran++;
+    MP_WITH_STATUS ((mp_semaphore *)NULL, rc)
+        ran++;
     assert_int_equal(rc, MP_EINVAL);
     assert_int_equal(ran, 3);
     assert_false(held(lock));
