@@ -320,7 +320,9 @@ MP_API int mp_pool_terminate(mp_pool *pool);
 MP_API int mp_pool_join(mp_pool *pool, double timeout);
 
 /** Terminates the pool, joins it and frees it. mp_pool_close() and mp_pool_join() before it are the
- *  orderly way. In a process that inherited the handle it frees that copy alone.
+ *  orderly way. In a process that inherited the handle it frees that copy alone. Results stay, and
+ *  are done by then. No other thread may be in a call with the pool, or be waiting for one of its
+ *  results: mp_pool_terminate() lets those return first.
  *  @param pool a pool, or NULL */
 MP_API void mp_pool_free(mp_pool *pool);
 
