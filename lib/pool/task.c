@@ -93,7 +93,7 @@ bool mp__task_settle(mp__work *w, uint64_t index, int *code)
     else if (*code >= 0)
         *code = failed.code;
     if (said & MP__TASK_RETURNED) {
-        if (has_failed)
+        if (has_failed || w == NULL) /* an initializer's: it has no result */
             mp_shared_free(returned);
         else
             publish(w, index);
