@@ -1,11 +1,35 @@
 # SPDX-License-Identifier: MIT
-# The reference: HTML from the headers and the texts. A warning is an error.
+# The documentation as HTML: the pages and the reference by Doxygen, the theme by doxygen-awesome,
+# menu, search and pictures by docs/site. A warning is an error.
 
-DOCS_INPUT := include $(wildcard README.md docs/from-python.md docs/examples.md docs/insights.md docs/design.md \
-    docs/decisions.md docs/pains.md CONTRIBUTING.md CHANGELOG.md)
+DOXYGEN_AWESOME ?= /usr/share/doxygen-awesome-css
 
-.PHONY: docs
-docs: ## the manual as HTML, into $(O)/docs
-	@mkdir -p $(O)/docs
-	$(call run,DOC){ cat docs/Doxyfile; echo 'PROJECT_NUMBER = $(VERSION)'; \
-	    echo 'OUTPUT_DIRECTORY = $(O)/docs'; echo 'INPUT = $(DOCS_INPUT)'; } | doxygen -
+DOCS_PAGES    := $(sort $(wildcard docs/*.md docs/guide/*.md)) CONTRIBUTING.md CHANGELOG.md
+DOCS_PICTURES := $(patsubst docs/pictures/%.seq,$(O)/docs-pictures/%.svg,$(wildcard docs/pictures/*.seq))
+DOCS_THEME    := $(addprefix $(DOXYGEN_AWESOME)/doxygen-awesome,.css -darkmode-toggle.js \
+                     -fragment-copy-button.js)
+DOCS_TOOLS    := doxygen graphviz doxygen-awesome-css
+
+.PHONY: docs deps-docs
+docs: $(DOCS_PICTURES) ## the documentation as HTML, into $(O)/docs
+	@for tool in doxygen dot; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	for file in $(DOCS_THEME); do [ -e $$file ] || missing="$$missing $$file"; done; \
+	[ -z "$$missing" ] || { echo "Missing:$$missing" >&2; \
+	    echo '`make deps-docs` installs them; DOXYGEN_AWESOME=DIR says where doxygen-awesome lies' >&2; exit 1; }
+	@rm -rf $(O)/docs && mkdir -p $(O)/docs $(O)/docs-pictures
+	$(call run,DOC){ cat docs/Doxyfile; \
+	    echo 'PROJECT_NUMBER = $(VERSION)'; \
+	    echo 'INPUT = include $(DOCS_PAGES)'; \
+	    echo 'EXAMPLE_PATH = examples $(O)/docs-pictures'; \
+	    echo 'HTML_EXTRA_STYLESHEET = $(filter %.css,$(DOCS_THEME)) docs/site/style.css'; \
+	    echo 'HTML_EXTRA_FILES = $(filter %.js,$(DOCS_THEME)) docs/site/site.js docs/trace-view.html'; \
+	    echo 'OUTPUT_DIRECTORY = $(O)/docs'; \
+	    echo 'GENERATE_TAGFILE = $(O)/docs/mproc.tag'; } | doxygen -
+	$(Q)docs/site/finish.sh $(O)/docs
+
+$(O)/docs-pictures/%.svg: docs/pictures/%.seq docs/sequence.awk
+	@mkdir -p $(@D)
+	$(call run,SEQ)awk -f docs/sequence.awk $< >$@
+
+deps-docs: ## installs what the documentation needs, with apt
+	@tests/packages.sh $(DOCS_TOOLS)

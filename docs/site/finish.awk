@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+#
+#   awk -f finish.awk MENU PAGE.html ...      writes pages/PAGE.html
+#
+# Puts the menu and the neighbours into each page, and Graphviz's pictures, in the page's colours.
+function there(file, line) {
+    if (!(file in known)) {
+        known[file] = (getline line < file) >= 0
+        close(file)
+    }
+    return known[file]
+}
+function address(name) {
+    if (name == "start")
+        return "index.html"
+    if (sub(/^group:/, "", name)) {
+        gsub(/_/, "__", name)
+        return "group__" name ".html"
+    }
+    return name ".html"
+}
+function link(i, page) {
+    if (href[i] == "")
+        return "<span>" words[i] "</span>"
+    return "<a href=\"" href[i] "\"" (href[i] == page ? " aria-current=\"page\"" : "") ">" words[i] "</a>"
+}
+function menu(page, i, j, open, out) {
+    out = "<ul>\n"
+    for (i = 1; i <= items; i++) {
+        if (level[i])
+            continue
+        open = href[i] == page
+        for (j = i + 1; j <= items && level[j]; j++)
+            open = open || href[j] == page
+        if (j == i + 1) {
+            if (href[i] != "")
+                out = out "<li>" link(i, page) "</li>\n"
+            continue
+        }
+        out = out "<li><details" (open ? " open" : "") "><summary>" link(i, page) "</summary><ul>\n"
+        for (j = i + 1; j <= items && level[j]; j++)
+            out = out "<li>" link(j, page) "</li>\n"
+        out = out "</ul></details></li>\n"
+    }
+    return out "</ul>"
+}
+# The chapters before and after, of the same part.
+function neighbours(page, i, out) {
+    for (i = 1; i <= items; i++)
+        if (href[i] == page && level[i]) {
+            if (href[i - 1] != "")
+                out = "<a rel=\"prev\" href=\"" href[i - 1] "\">" words[i - 1] "</a>"
+            if (level[i + 1])
+                out = out "<a rel=\"next\" href=\"" href[i + 1] "\">" words[i + 1] "</a>"
+            return "<nav class=\"neighbours\" aria-label=\"Neighbours\">" out "</nav>"
+        }
+    return ""
+}
+# Graphviz's file as a part of the page: no size that overrides the page's, no colour of its own.
+function picture(file, line, body, out) {
+    while ((getline line < file) > 0) {
+        if (line ~ /^<svg/) {
+            body = 1
+            pictures++
+            sub(/width="/, "role=\"img\" class=\"dot\" &", line)
+        }
+        if (!body || line ~ /^<!--/ || line ~ /fill="white" stroke="transparent"/)
+            continue
+        gsub(/="black"/, "=\"currentColor\"", line)
+        gsub(/ font-family="[^"]*"/, "", line)
+        gsub(/xlink:href=/, "href=", line)
+        gsub(/ xlink:title="[^"]*"| target="_top"/, "", line)
+        gsub(/ id="/, "&picture" pictures "-", line)
+        if (line ~ /^<text/)
+            sub(/<text /, "<text fill=\"currentColor\" ", line)
+        out = out line "\n"
+    }
+    close(file)
+    return out
+}
+FILENAME ~ /\/menu$/ {
+    if ($0 ~ /^#/ || $0 ~ /^ *$/)
+        next
+    name = $1
+    file = name == "-" ? "" : address(name)
+    if (file != "" && !there(file))
+        next
+    items++
+    level[items] = $0 ~ /^  /
+    href[items] = file
+    words[items] = $0
+    sub(/^ *[^ ]+ +/, "", words[items])
+    next
+}
+FNR == 1 {
+    if (out != "")
+        close(out)
+    page = FILENAME
+    sub(/^\.\//, "", page)
+    out = "pages/" page
+    pictures = 0
+}
+/^<!--MENU-->/ {
+    print menu(page) > out
+    next
+}
+/^<!--NEIGHBOURS-->/ {
+    print neighbours(page) > out
+    next
+}
+match($0, /src="dot_[^"]*\.svg"/) {
+    print picture(substr($0, RSTART + 5, RLENGTH - 6)) "</div>" > out
+    next
+}
+# Blocks that a text puts in are no part of a paragraph.
+/^<p *>? *<div class="(twins|twin-title|output|sequence)/ || /^<p>  *<\/div> *<\/p>/ || /<div class="(twins|twin-title|output)/ {
+    sub(/^<p *> */, "")
+    sub(/ *<\/p>/, "")
+}
+{ print > out }

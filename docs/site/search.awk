@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+#
+#   awk -f search.awk TAGFILE GROUP.html ... >search-data.js
+#
+# What the search knows: names, pages and sections with their place, kind and first sentence.
+function inside(s) {
+    sub(/^[^>]*>/, "", s)
+    sub(/<\/[a-z]*>.*/, "", s)
+    return s
+}
+function plain(s) {
+    gsub(/<[^>]*>/, "", s)
+    gsub(/&apos;/, "'", s)
+    gsub(/&#160;|&nbsp;/, " ", s)
+    gsub(/&quot;/, "\"", s)
+    gsub(/&lt;/, "<", s)
+    gsub(/&gt;/, ">", s)
+    gsub(/&amp;/, "\\&", s)
+    gsub(/  +/, " ", s)
+    sub(/ $/, "", s)
+    return s
+}
+function quoted(s) {
+    s = plain(s)
+    gsub(/\\/, "\\\\", s)
+    gsub(/"/, "\\\"", s)
+    return "\"" s "\""
+}
+function add(name, url, kind, where) {
+    if ((name, url) in seen)
+        return
+    seen[name, url] = 1
+    n++
+    names[n] = name
+    urls[n] = url
+    kinds[n] = kind
+    places[n] = where
+}
+# The first sentences, from the lists of the groups.
+FILENAME !~ /tag$/ {
+    if (match($0, /<tr class="memdesc:[a-z0-9]*"/)) {
+        split($0, part, /"mdescRight">/)
+        text = part[2]
+        sub(/ *<a href="[^"]*">More\.\.\.<.*/, "", text)
+        id = $0
+        sub(/.*<tr class="memdesc:/, "", id)
+        sub(/".*/, "", id)
+        brief[FILENAME "#" id] = text
+    }
+    next
+}
+/<compound kind=/ {
+    compound = $0
+    sub(/.*kind="/, "", compound)
+    sub(/".*/, "", compound)
+    name = title = file = ""
+    next
+}
+/<member kind=/ {
+    member = $0
+    sub(/.*kind="/, "", member)
+    sub(/".*/, "", member)
+    next
+}
+/<\/member>/ {
+    if (compound == "group")
+        add(mname, mfile "#" manchor, member, title)
+    else if (compound == "struct")
+        add("." mname, mfile "#" manchor, "member", name)
+    member = ""
+    next
+}
+/<enumvalue / && compound == "group" {
+    f = a = $0
+    sub(/.*file="/, "", f)
+    sub(/".*/, "", f)
+    sub(/.*anchor="/, "", a)
+    sub(/".*/, "", a)
+    add(inside($0), f "#" a, "constant", title)
+    next
+}
+/<docanchor / && /title="/ {
+    f = t = $0
+    sub(/.*file="/, "", f)
+    sub(/".*/, "", f)
+    sub(/.*title="/, "", t)
+    sub(/".*/, "", t)
+    if (f !~ /\.html$/)
+        f = f ".html"
+    add(t, f "#" inside($0), "section", title)
+    next
+}
+member != "" {
+    if (/<name>/)
+        mname = inside($0)
+    else if (/<anchorfile>/)
+        mfile = inside($0)
+    else if (/<anchor>/)
+        manchor = inside($0)
+    next
+}
+/<name>/ { name = inside($0) }
+/<title>/ { title = inside($0) }
+/<filename>/ {
+    file = inside($0)
+    if (file !~ /\.html$/)
+        file = file ".html"
+}
+/<filename>/ && compound == "struct" { add(name, file, "structure", "") }
+/<title>/ && compound == "page" { add(title, name == "index" ? "index.html" : file == "" ? name ".html" : file, "page", "") }
+/<filename>/ && compound == "group" { add(title, file, "reference", "") }
+END {
+    print "var SEARCH = ["
+    for (i = 1; i <= n; i++)
+        print "[" quoted(names[i]) "," quoted(urls[i]) "," quoted(kinds[i]) "," quoted(places[i]) "," quoted(brief[urls[i]]) "],"
+    print "];"
+}
