@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""Maps a function over an array; then over one with an item that kills its worker."""
+import os
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+
+def square(x):
+    return x * x
+
+
+def fragile_square(x):
+    if x == 5:
+        os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does it when memory is out
+    return square(x)
+
+
+def show(what, values):
+    print(f"{what}:", *values)
+
+
+if __name__ == "__main__":
+    numbers = range(8)
+    with ProcessPoolExecutor(4) as pool:
+        show("squares", pool.map(square, numbers))
+
+    # A death breaks the executor: all that is not done fails, and nobody says which item it was.
+    # (A multiprocessing.Pool would wait for ever.) So each item needs an executor of its own.
+    some = []
+    for i in numbers:
+        with ProcessPoolExecutor(1) as pool:
+            try:
+                some.append(pool.submit(fragile_square, i).result())
+            except BrokenProcessPool:
+                some.append(0)
+                print(f"item {i}: its worker has died")
+    show("the others", some)
+
+    with ProcessPoolExecutor(4) as pool:
+        show("squares", pool.map(square, numbers))
