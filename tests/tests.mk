@@ -65,7 +65,7 @@ check-valgrind: ## the unit tests under valgrind, with leak check; the slowest o
 	+@WRAP=tests/valgrind.sh MP_TEST_SCALE=$${MP_TEST_SCALE:-8} LIMIT=$${LIMIT:-60} JOBS=$${JOBS:-4} \
 	    $(MAKE) --no-print-directory check-unit $(if $(T),,SKIP='$(SLOW_DEATHS)')
 
-check-install: lib $(O)/mproc.pc ## installs, builds and runs outside programs, uninstalls
+check-install: lib ## installs, builds and runs outside programs, uninstalls
 	@O='$(abspath $(O))' MAKE='$(MAKE)' CC='$(CC)' tests/install/run.sh
 
 lint: $(O)/lib/libmproc.so $(O)/lib/libmproc.a ## layers, budgets, names, exports, headers, style

@@ -57,7 +57,7 @@ uninstall() {
     echo "  install and uninstall leave nothing: $*"
 }
 
-version=$(sed -n 's/^Version: //p' "$O/mproc.pc")
+version=$(sed -n 's/^#define MP_VERSION_M[AI][JN]OR *\([0-9]*\).*/\1/p;s/^#define MP_VERSION_PATCH *\([0-9]*\).*/\1/p' include/mproc/version.h | paste -sd.)
 mkdir -p "$work/root/usr/include"
 before=$(listing)
 
