@@ -43,30 +43,31 @@ $(eval $(call stamp,.flags,$(COMPILE) $(LDFLAGS) $(LDLIBS)))
 include lib/lib.mk
 include examples/examples.mk
 include examples/guide/guide.mk
+include examples/recipes/recipes.mk
 include tests/tests.mk
 include docs/docs.mk
 
 # The examples: client programs of the public interface, linked so that they run where they are.
 
 EXAMPLES  := $(PROGRAMS:%=$(O)/examples/%)
-GUIDE_BIN := $(GUIDE:%=$(O)/examples/guide/%)
+GUIDE_BIN := $(GUIDE:%=$(O)/examples/guide/%) $(RECIPES:%=$(O)/examples/recipes/%)
 
 examples: $(EXAMPLES) ## the example programs, into $(O)/examples
 
-guide: $(GUIDE_BIN) ## the programs of the guide, into $(O)/examples/guide
+guide: $(GUIDE_BIN) ## the programs of the guide and of the recipes, into $(O)/examples
 
 define example
 $(O)/examples/$1: $(patsubst %.c,$(O)/obj/examples/%.o,$(or $($1_SRC),$1.c)) $(O)/lib/libmproc.a
 endef
-$(foreach p,$(PROGRAMS) $(GUIDE:%=guide/%),$(eval $(call example,$p)))
+$(foreach p,$(PROGRAMS) $(GUIDE:%=guide/%) $(RECIPES:%=recipes/%),$(eval $(call example,$p)))
 
 $(EXAMPLES) $(GUIDE_BIN):
 	@mkdir -p $(@D)
-	$(call run,LD)$(LINK) -o $@ $^ $(LDLIBS) $(PRIVATE_LIBS)
+	$(call run,LD)$(LINK) -o $@ $^ $(LDLIBS) $($(@F)_LIBS) $(PRIVATE_LIBS)
 
 $(O)/obj/examples/%.o: examples/%.c $(O)/.flags
 	@mkdir -p $(@D)
-	$(call run,CC)$(COMPILE) -c -o $@ $<
+	$(call run,CC)$(COMPILE) $($*_CPPFLAGS) -c -o $@ $<
 
 demo: examples ## builds, shows every chapter program at a quick pace, then a real job
 	@set -e; export PACE=$${PACE:-0.02}; \
