@@ -46,6 +46,7 @@ include examples/guide/guide.mk
 include examples/recipes/recipes.mk
 include tests/tests.mk
 include docs/docs.mk
+include docs/man/man.mk
 
 # The examples: client programs of the public interface, linked so that they run where they are.
 
@@ -84,7 +85,7 @@ format: ## puts every source into the style of .clang-format
 	    examples/*/*.c tests/*.c tests/*/*.[ch] tests/*/*.cc)
 
 clean: ## removes what was built
-	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs mproc.pc .flags .objects .prefix \
+	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs man mproc.pc .flags .objects .prefix \
 	    asan ubsan san tsan steps steps-san models gcc clang demo)
 	@rmdir $(O) 2>/dev/null || true
 

@@ -88,10 +88,12 @@ prints() {
     runs_well "$@" && same "$work/expected" "$work/out"
 }
 
-# within N CASE: the case is told by chance now and then; one of N runs of it must succeed.
+# within N CASE [ARGUMENT ...]: the case is told by chance now and then; one of N runs of it must
+# succeed.
 within() {
     left=$1
-    until "$2" >"$work/why"; do
+    shift
+    until "$@" >"$work/why"; do
         left=$((left - 1))
         [ "$left" -gt 0 ] || { cat "$work/why" && return 1; }
     done
