@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+"""A child sends three pictures of a megabyte: pickled, written to a pipe, read and unpickled."""
+from multiprocessing import Process, Queue
+
+SIZE = 1 << 20
+
+
+def draw(pictures):
+    for i in range(1, 4):
+        pictures.put(bytes([i]) * SIZE)
+    pictures.put(None)
+
+
+if __name__ == "__main__":
+    pictures = Queue(maxsize=2)
+    painter = Process(target=draw, args=(pictures,))
+    painter.start()
+
+    while (picture := pictures.get()) is not None:
+        print(f"{len(picture)} pixels of colour {picture[len(picture) // 2]}")
+
+    painter.join()

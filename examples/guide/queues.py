@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""Three workers take numbers from one queue and put their squares into another."""
+from multiprocessing import Process, Queue
+
+
+def work(jobs, squares):
+    while (n := jobs.get()) is not None:
+        squares.put(n * n)
+
+
+if __name__ == "__main__":
+    jobs = Queue(maxsize=8)
+    squares = Queue()
+    workers = [Process(target=work, args=(jobs, squares)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+
+    for n in range(1, 101):
+        jobs.put(n)
+    for _ in workers:
+        jobs.put(None)  # one for each: a closed Queue is closed for its own process alone
+
+    total = sum(squares.get() for _ in range(100))
+    print(f"the sum of 100 squares is {total}")
+
+    for worker in workers:
+        worker.join()

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""Six processes print pages, on two printers."""
+from multiprocessing import Process, Semaphore, Value
+
+
+def print_pages(printers, pages, printing, crowded):
+    for _ in range(50):
+        with printers:
+            with printing.get_lock():
+                printing.value += 1
+                if printing.value > 2:
+                    crowded.value = True
+            with pages.get_lock():
+                pages.value += 1
+            with printing.get_lock():
+                printing.value -= 1
+
+
+if __name__ == "__main__":
+    printers = Semaphore(2)
+    pages, printing, crowded = Value("i", 0), Value("i", 0), Value("b", False)
+    args = (printers, pages, printing, crowded)
+    processes = [Process(target=print_pages, args=args) for _ in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    most = "more than two at a time" if crowded.value else "at most two at a time"
+    print(f"{pages.value} pages, {most}")
