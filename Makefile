@@ -85,7 +85,7 @@ format: ## puts every source into the style of .clang-format
 	    examples/*/*.c tests/*.c tests/*/*.[ch] tests/*/*.cc)
 
 clean: ## removes what was built
-	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs man mproc.pc .flags .objects .prefix \
+	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs man .man mproc.pc .flags .objects .prefix \
 	    asan ubsan san tsan steps steps-san models gcc clang demo)
 	@rmdir $(O) 2>/dev/null || true
 
