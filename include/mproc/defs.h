@@ -6,6 +6,10 @@
 #ifndef MPROC_DEFS_H
 #define MPROC_DEFS_H
 
+#if !defined(__linux__) || !defined(__LP64__)
+#error "libmproc is for 64-bit Linux"
+#endif
+
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,13 +3,17 @@
 #ifndef MPROC_OS_ROBUST_H
 #define MPROC_OS_ROBUST_H
 
+#include <stddef.h>
+#ifndef __GLIBC__
+#error "libmproc needs the GNU C library: it joins that one's robust list, in its layout"
+#endif
+
 #include "base/atomic.h"
 #include "os/step.h"
 #include "os/thread.h"
 
 #include <linux/futex.h>
 #include <stdbool.h>
-#include <stddef.h>
 
 /*
  * The kernel walks a dying thread's robust list and, in each word that holds the thread's id, sets
