@@ -108,6 +108,18 @@ FNR == 1 {
     print neighbours(page) > out
     next
 }
+/<!--NAMES-->/ {
+    print "</p>" > out
+    while ((getline line < "names.part") > 0)
+        print line > out
+    print "<p>" > out
+    next
+}
+# The licence line of a program is for the file, not for the page.
+/SPDX-License-Identifier/ && /<span class="comment">/ {
+    if (!sub(/<div class="line"><span class="comment">[^<]*<\/span><\/div>/, ""))
+        next
+}
 match($0, /src="dot_[^"]*\.svg"/) {
     print picture(substr($0, RSTART + 5, RLENGTH - 6)) "</div>" > out
     next

@@ -11,10 +11,11 @@ cd "$1"
 site=$(cd "$OLDPWD" && cd "$here" && pwd)
 
 awk -f "$site/search.awk" mproc.tag group__*.html >search-data.js
+awk -f "$site/names.awk" search-data.js >names.part
 mkdir pages
 awk -f "$site/finish.awk" "$site/menu" ./*.html
 mv pages/*.html .
 rmdir pages
-rm -f dot_inline_*.svg dir_*.html mproc.tag jquery.js dynsections.js tabs.css doxygen.svg \
+rm -f names.part dot_inline_*.svg dir_*.html mproc.tag jquery.js dynsections.js tabs.css doxygen.svg \
     bc_s.png bdwn.png closed.png doc.png folderclosed.png folderopen.png nav_f.png nav_g.png \
     nav_h.png open.png splitbar.png sync_off.png sync_on.png tab_a.png tab_b.png tab_h.png tab_s.png

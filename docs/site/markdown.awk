@@ -3,6 +3,11 @@
 # Shows Doxygen the texts as it needs them: the first heading gets a name after its file
 # (docs/from-python.md: from_python, docs/guide/queue.md: guide_queue) and a table of contents where
 # there is something to choose from; a link to what is no page becomes plain text or leads to one.
+# Lines of their own:
+#
+#   @twins{NAME}       examples/guide/NAME.c beside NAME.py, and what both print
+#   @output{FILE}      what a program prints, below examples/
+#   @sequence{NAME}    the picture of docs/pictures/NAME.seq
 function label(file) {
     sub(/.*docs\/guide\//, "guide_", file)
     sub(/.*\//, "", file)
@@ -23,6 +28,20 @@ function look(file, line, code) {
     }
     close(file)
 }
+function division(class) {
+    print "<div class=\"" class "\">"
+}
+function title(words) {
+    print "<div class=\"twin-title\">" words "</div>"
+}
+function ending() {
+    print "</div>"
+}
+function output(file) {
+    division("output")
+    print "@verbinclude " file
+    ending()
+}
 FNR == 1 {
     look(FILENAME)
     # In the texts for users a name in backquotes alone is a link; one that does not exist is a warning.
@@ -38,10 +57,55 @@ FNR == 1 {
     if (sections > 3 && !contents && label(FILENAME) != "start")
         $0 = $0 "\n\n@tableofcontents"
 }
+/^@(twins|output|sequence)\{[^}]*\}$/ {
+    name = substr($0, index($0, "{") + 1)
+    sub(/}$/, "", name)
+    if (/^@sequence/)
+        print "@htmlinclude " name ".svg"
+    if (/^@output/)
+        output(name)
+    if (/^@twins/) {
+        division("twins")
+        title("C")
+        print "@include guide/" name ".c"
+        title("Python")
+        print "@include guide/" name ".py"
+        ending()
+        output("guide/" name ".out")
+    }
+    next
+}
 !code {
     gsub(/\[MIT\]\(\.?\.?\/?LICENSE\)/, "MIT")
     gsub(/\(([.][.]\/)*examples\/README\.md\)/, "(docs/examples.md)")
     gsub(/\(([^() ]*\/)?(README|start)\.md\)/, "(@ref start)")
+}
+# Until all pages are there: a reference to one that is not yet is text.
+/@ref / {
+    rest = $0
+    $0 = ""
+    while (match(rest, /@ref [a-z_]+ "[^"]*"/)) {
+        mark = substr(rest, RSTART, RLENGTH)
+        name = text = mark
+        sub(/^@ref /, "", name)
+        sub(/ .*/, "", name)
+        sub(/^[^"]*"/, "", text)
+        sub(/"$/, "", text)
+        file = name ~ /^guide_/ ? "docs/guide/" substr(name, 7) ".md" : "docs/" name ".md"
+        if (name ~ /^(guide_.*|platforms|recipes|deaths|examples|performance|debugging|faq|versions)$/ && (getline dummy < file) < 0)
+            mark = text
+        close(file)
+        $0 = $0 substr(rest, 1, RSTART - 1) mark
+        rest = substr(rest, RSTART + RLENGTH)
+    }
+    $0 = $0 rest
+    if (match($0, /@ref (performance|debugging|platforms|faq|versions|deaths|examples|guide_[a-z_]+)/)) {
+        mark = substr($0, RSTART, RLENGTH)
+        name = substr(mark, 6)
+        file = name ~ /^guide_/ ? "docs/guide/" substr(name, 7) ".md" : "docs/" name ".md"
+        if ((getline dummy < file) < 0)
+            sub(mark, "")
+    }
 }
 linked && !code && !/^    / {
     line = ""

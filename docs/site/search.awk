@@ -64,7 +64,7 @@ FILENAME !~ /tag$/ {
 }
 /<\/member>/ {
     if (compound == "group")
-        add(mname, mfile "#" manchor, member, title)
+        add(mname, mfile "#" manchor, member == "define" ? "macro" : member, title)
     else if (compound == "struct")
         add("." mname, mfile "#" manchor, "member", name)
     member = ""

@@ -55,7 +55,7 @@
             else
                 return 0;
         }
-        const kinds = { page: 8, reference: 8, function: 6, define: 5, structure: 3, typedef: 2 };
+        const kinds = { page: 8, reference: 8, function: 6, macro: 5, structure: 3, typedef: 2 };
         return sum + (kinds[entry[2]] || 0) - name.length / 50;
     }
 
