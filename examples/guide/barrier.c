@@ -17,7 +17,8 @@ static mp_barrier *barrier;
 
 static int announce(void *arg)
 {
-    int *round = arg; /* in shared memory: any of the three may be the last to arrive */
+    int *round =
+        arg; /* in shared memory: any of the three may be the last to arrive */
 
     printf("round %d: all are here\n", ++*round);
     return (int)must(fflush(stdout));
@@ -47,14 +48,16 @@ int main(void)
     must(mp_barrier_wait(barrier, MP_FOREVER));
     must(mp_barrier_wait(barrier, MP_FOREVER));
 
-    while (must(mp_barrier_waiting(barrier)) < 2) /* until both wait for main again */
+    while (must(mp_barrier_waiting(barrier)) <
+           2) /* until both wait for main again */
         mp_wait(NULL, 0, 0.001);
     must(mp_process_kill(workers[0]));
     must(mp_process_join(workers[0], MP_FOREVER));
     printf("round 3: worker 0 is killed\n");
     must(mp_process_join(workers[1], MP_FOREVER)); /* it was told */
     printf("round 3: worker 1 has ended, too\n");
-    printf("round 3: %s\n", mp_barrier_broken(barrier) ? "broken off" : "going on");
+    printf("round 3: %s\n",
+           mp_barrier_broken(barrier) ? "broken off" : "going on");
 
     must(mp_process_free(workers[0]));
     must(mp_process_free(workers[1]));

@@ -48,7 +48,8 @@ int main(void)
         MP_WITH (&account->changed) {
             account->balance += paid;
             printf("paid %d\n", paid);
-            must(fflush(stdout)); /* the lines of two processes in their order */
+            must(
+                fflush(stdout)); /* the lines of two processes in their order */
             must(mp_condition_notify_all(&account->changed));
         }
     must(mp_process_join(buyer, MP_FOREVER));

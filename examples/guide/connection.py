@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A child is given an open file over a connection, counts its lines and answers."""
+"""A child is given an open file over a connection, counts its
+lines and answers.
+"""
 import os
 import tempfile
 from multiprocessing import BufferTooShort, Pipe, Process
@@ -9,7 +11,8 @@ from multiprocessing.reduction import recv_handle, send_handle
 def count_lines(connection):
     with os.fdopen(recv_handle(connection)) as file:
         lines = len(file.readlines())
-    connection.send_bytes(f"the file that I was given has {lines} lines".encode())
+    answer = f"the file that I was given has {lines} lines"
+    connection.send_bytes(answer.encode())
 
 
 if __name__ == "__main__":
@@ -21,13 +24,14 @@ if __name__ == "__main__":
     with tempfile.TemporaryFile() as file:
         file.write(b"one\ntwo\nthree\n")
         file.seek(0)
-        send_handle(mine, file.fileno(), child.pid)  # the child gets a descriptor of its own
+        send_handle(mine, file.fileno(), child.pid)
+        # the child gets a descriptor of its own
 
     small = bytearray(8)
     try:
         mine.recv_bytes_into(small)
-    except BufferTooShort as error:  # the exception carries what did not fit
-        (text,) = error.args
+    except BufferTooShort as error:
+        (text,) = error.args  # it carries what did not fit
     print(f"{len(text)} bytes do not fit into {len(small)}")
     print(text.decode())
 

@@ -32,7 +32,8 @@ int main(void)
         tell("a third, at once", mp_semaphore_acquire(permits, MP_NO_WAIT));
     } /* given back here */
     tell("a third, later", mp_semaphore_acquire(permits, MP_NO_WAIT));
-    tell("a name that is not there", mp_shared_memory_new(&block, .name = "no-such-block"));
+    tell("a name that is not there",
+         mp_shared_memory_new(&block, .name = "no-such-block"));
 
     signal(SIGINT, on_interrupt);
     raise(SIGINT);

@@ -29,7 +29,8 @@ static int sensor(void *arg)
     must(mp_event_set(ready));
     do
         ++*readings;
-    while (mp_event_wait(stop, 0.01) == MP_ETIMEDOUT); /* a pause that can be cut short */
+    while (mp_event_wait(stop, 0.01) ==
+           MP_ETIMEDOUT); /* a pause that can be cut short */
     return 0;
 }
 
@@ -51,7 +52,8 @@ int main(void)
 
     raise(SIGTERM); /* as the shell's kill would */
     must(mp_process_join(p, MP_FOREVER));
-    printf("stopped: %d, readings: %s\n", mp_process_exitcode(p), *readings > 0 ? "some" : "none");
+    printf("stopped: %d, readings: %s\n", mp_process_exitcode(p),
+           *readings > 0 ? "some" : "none");
     must(mp_process_free(p));
     mp_event_free(ready);
     mp_event_free(stop);

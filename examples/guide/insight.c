@@ -40,16 +40,19 @@ int main(int argc, char **argv)
     for (int i = 0; i < COUNT; i++)
         pages[i] = i;
     must(mp_pool_new(&pool, .processes = 2, .insights = MP_YES,
-                     .trace = argc > 1 ? argv[1] : NULL, /* a timeline for Perfetto */
-                     .progress = MP_PROGRESS_BAR));      /* on a terminal */
-    if (mp_pool_run(pool, &job, MP_FOREVER) != MP_ETASK) /* the code of the first that failed */
+                     .trace = argc > 1 ? argv[1]
+                                       : NULL, /* a timeline for Perfetto */
+                     .progress = MP_PROGRESS_BAR)); /* on a terminal */
+    if (mp_pool_run(pool, &job, MP_FOREVER) !=
+        MP_ETASK) /* the code of the first that failed */
         return EXIT_FAILURE;
     must(mp_pool_insights(pool, &seen));
-    printf("%d workers, %d items, %d failed\n", seen.places, (int)seen.total.items,
-           (int)seen.total.failed);
+    printf("%d workers, %d items, %d failed\n", seen.places,
+           (int)seen.total.items, (int)seen.total.failed);
     printf("slowest: item %zu, %s\n", seen.slowest[0].index,
            seen.slowest[0].seconds >= 0.1 ? "0.1 seconds or more" : "?");
-    printf("at work for 0.149 seconds or more: %s\n", seen.total.busy >= 0.149 ? "yes" : "no");
+    printf("at work for 0.149 seconds or more: %s\n",
+           seen.total.busy >= 0.149 ? "yes" : "no");
     if (argc > 1)
         mp_pool_print_insights(pool, stdout); /* all of it, as a table */
     must(mp_pool_close(pool));

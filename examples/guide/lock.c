@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Four processes pay into an account, while a fifth is killed in the middle of its change. */
+/* Four processes pay into an account, while a fifth is killed in the middle
+ * of its change. */
 #include <mproc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -54,7 +55,8 @@ int main(void)
     must(mp_shared_error());
     must(mp_lock_init(&account->lock));
     for (int i = 0; i < 5; i++) {
-        must(mp_process_new(&process[i], .target = i ? pay : die_midway, .arg = account));
+        must(mp_process_new(&process[i], .target = i ? pay : die_midway,
+                            .arg = account));
         must(mp_process_start(process[i]));
     }
     for (int i = 0; i < 5; i++) {

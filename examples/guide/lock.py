@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Four processes pay into an account, after a fifth was killed in the middle of its change."""
+"""Four processes pay into an account, after a fifth was killed
+in the middle of its change.
+"""
 import os
 import signal
 from multiprocessing import Array, Lock, Process
@@ -24,20 +26,23 @@ if __name__ == "__main__":
     lock = Lock()
     account = Array("l", 2, lock=False)
 
-    # By itself: a process that waited for the lock now would wait for ever.
+    # Alone: who waited for the lock now would wait for ever.
     victim = Process(target=die_midway, args=(lock, account))
     victim.start()
     victim.join()
     if victim.exitcode != 0 and not lock.acquire(timeout=0.1):
-        # Nothing says whose the lock is. We know that nobody else can have it.
-        print("The owner died between two steps: the first is undone.", flush=True)
+        # Whose is it? Only the dead one's: nobody else runs.
+        message = "The owner died between two steps: the first is undone."
+        print(message, flush=True)
         account[DEPOSITS] = account[TOTAL] // 5
     lock.release()
 
-    processes = [Process(target=deposit, args=(lock, account, 1000)) for _ in range(4)]
+    args = (lock, account, 1000)
+    processes = [Process(target=deposit, args=args) for _ in range(4)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     deposit(lock, account, 1)
-    print(f"{account[DEPOSITS]} deposits, {account[TOTAL]} in all")
+    deposits, total = account
+    print(f"{deposits} deposits, {total} in all")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""A child sends three messages and is killed: they arrive, and then the end of file."""
+"""A child sends three messages and is killed: they arrive, and
+then the end of file.
+"""
 import os
 import signal
 from multiprocessing import Pipe, Process
 
 
 def send_three(reader, writer):
-    reader.close()  # each process closes the end that it does not use
+    reader.close()  # each closes the end that it does not use
 
     for i in range(1, 4):
         writer.send_bytes(f"message {i}".encode())

@@ -57,7 +57,8 @@ int main(void)
         printf("item %zu: its worker has died\n", error.index);
     print("the others", some);
 
-    must(MP_MAP(pool, square, in, out, COUNT)); /* the pool has as many workers as before */
+    must(MP_MAP(pool, square, in, out,
+                COUNT)); /* the pool has as many workers as before */
     print("squares", out);
     must(mp_pool_close(pool));
     must(mp_pool_join(pool, MP_FOREVER));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Three children: one returns, one gives up with exit(3), one never ends and is terminated. */
+/* Three children: one returns, one gives up with exit(3), one never ends and
+ * is terminated. */
 #include <mproc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +37,11 @@ int main(void)
 {
     mp_process *process[3];
     int n = 10;
-    must(mp_process_new(&process[0], .target = count, .arg = &n, .arg_size = sizeof n));
+    must(mp_process_new(&process[0], .target = count, .arg = &n,
+                        .arg_size = sizeof n));
     must(mp_process_new(&process[1], .target = give_up, .name = "quitter"));
-    must(mp_process_new(&process[2], .target = run_on, .name = "runner", .daemon = MP_YES));
+    must(mp_process_new(&process[2], .target = run_on, .name = "runner",
+                        .daemon = MP_YES));
     for (int i = 0; i < 3; i++)
         must(mp_process_start(process[i]));
 
@@ -52,7 +55,8 @@ int main(void)
     }
     must(rc);
     for (int i = 0; i < 3; i++) {
-        printf("%s: exit code %d\n", mp_process_name(process[i]), mp_process_exitcode(process[i]));
+        printf("%s: exit code %d\n", mp_process_name(process[i]),
+               mp_process_exitcode(process[i]));
         must(mp_process_free(process[i]));
     }
     return 0;

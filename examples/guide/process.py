@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Three children: one returns, one gives up with exit(3), one never ends and is terminated."""
+"""Three children: one returns, one gives up with exit(3), one
+never ends and is terminated.
+"""
 import sys
 import time
 from multiprocessing import Process, current_process

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker is killed with a job in its hands; another gets that job, and join sees all done. */
+/* A worker is killed with a job in its hands; another gets that job, and
+ * join sees all done. */
 #include <mproc.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A worker is killed with a job in its hands; another gets that job, and join sees all done."""
+"""A worker is killed with a job in its hands; another gets that
+job, and join sees all done.
+"""
 import os
 import signal
 from multiprocessing import JoinableQueue, Process, Value
@@ -31,7 +33,7 @@ if __name__ == "__main__":
     first.join()
     if first.exitcode != 0 and in_hand.value != 0:
         jobs.put(in_hand.value)
-        jobs.task_done()  # in its name, or join() would wait for ever
+        jobs.task_done()  # in its name, or join() hangs
 
     second = Process(target=work, args=(jobs,))
     second.start()

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A child sends three pictures of a megabyte, each written and read where it lies: no copy. */
+/* A child sends three pictures of a megabyte, each written and read where it
+ * lies: no copy. */
 #include <mproc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ static int draw(void *arg)
         void *picture;
         must(mp_queue_loan(pictures, SIZE, &picture, MP_FOREVER));
         memset(picture, i, SIZE);
-        must(mp_queue_publish(pictures, picture, MP_FOREVER)); /* ours no more */
+        must(mp_queue_publish(pictures, picture, MP_FOREVER));
     }
     must(mp_queue_close(pictures));
     return 0;

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A child sends three pictures of a megabyte: pickled, written to a pipe, read and unpickled."""
+"""A child sends three pictures of a megabyte: pickled, written
+to a pipe, read and unpickled.
+"""
 from multiprocessing import Process, Queue
 
 SIZE = 1 << 20
@@ -17,6 +19,7 @@ if __name__ == "__main__":
     painter.start()
 
     while (picture := pictures.get()) is not None:
-        print(f"{len(picture)} pixels of colour {picture[len(picture) // 2]}")
+        length = len(picture)
+        print(f"{length} pixels of colour {picture[length // 2]}")
 
     painter.join()

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Many small messages in few calls: put_many puts a list, get_many takes what is there. */
+/* Many small messages in few calls: put_many puts a list, get_many takes
+ * what is there. */
 #include <mproc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,10 +23,12 @@ static int measure(void *arg)
     mp_bytes messages[COUNT];
     for (int i = 0; i < COUNT; i++) {
         values[i] = i;
-        messages[i] = (mp_bytes){.data = &values[i], .length = sizeof values[i]};
+        messages[i] =
+            (mp_bytes){.data = &values[i], .length = sizeof values[i]};
     }
     for (int done = 0; done < COUNT;)
-        done += (int)must(mp_queue_put_many(samples, messages + done, COUNT - done, MP_FOREVER));
+        done += (int)must(mp_queue_put_many(samples, messages + done,
+                                            COUNT - done, MP_FOREVER));
     must(mp_queue_close(samples));
     return 0;
 }
@@ -41,9 +44,11 @@ int main(void)
     int values[BATCH], got;
     mp_bytes messages[BATCH];
     for (int i = 0; i < BATCH; i++)
-        messages[i] = (mp_bytes){.data = &values[i], .capacity = sizeof values[i]};
+        messages[i] =
+            (mp_bytes){.data = &values[i], .capacity = sizeof values[i]};
     long count = 0, sum = 0;
-    while ((got = mp_queue_get_many(samples, messages, BATCH, MP_FOREVER)) > 0) {
+    while ((got = mp_queue_get_many(samples, messages, BATCH, MP_FOREVER)) >
+           0) {
         for (int i = 0; i < got; i++)
             sum += values[i];
         count += got;

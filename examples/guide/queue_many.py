@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Many small messages, one by one: a Queue of Python has no call for many."""
+"""Many small messages, one by one: a Queue of Python has no call
+for many.
+"""
 from multiprocessing import Process, Queue
 
 COUNT = 1000

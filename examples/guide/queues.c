@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Three workers take numbers from one queue and put their squares into another. */
+/* Three workers take numbers from one queue and put their squares into
+ * another. */
 #include <mproc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +36,8 @@ int main(void)
     must(mp_queue_new(&queues.jobs, .maxsize = 8));
     must(mp_queue_new(&queues.squares));
     for (int i = 0; i < 3; i++) {
-        must(
-            mp_process_new(&workers[i], .target = work, .arg = &queues, .arg_size = sizeof queues));
+        must(mp_process_new(&workers[i], .target = work, .arg = &queues,
+                            .arg_size = sizeof queues));
         must(mp_process_start(workers[i]));
     }
 

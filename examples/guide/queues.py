@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Three workers take numbers from one queue and put their squares into another."""
+"""Three workers take numbers from one queue and put their
+squares into another.
+"""
 from multiprocessing import Process, Queue
 
 
@@ -11,14 +13,15 @@ def work(jobs, squares):
 if __name__ == "__main__":
     jobs = Queue(maxsize=8)
     squares = Queue()
-    workers = [Process(target=work, args=(jobs, squares)) for _ in range(3)]
+    args = (jobs, squares)
+    workers = [Process(target=work, args=args) for _ in range(3)]
     for worker in workers:
         worker.start()
 
     for n in range(1, 101):
         jobs.put(n)
     for _ in workers:
-        jobs.put(None)  # one for each: a closed Queue is closed for its own process alone
+        jobs.put(None)  # close() is for this process alone
 
     total = sum(squares.get() for _ in range(100))
     print(f"the sum of 100 squares is {total}")

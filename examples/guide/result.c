@@ -40,24 +40,29 @@ static void tell(mp_result *r, void *arg)
 int main(void)
 {
     mp_result *r[COUNT], *chained;
-    mp_job more = {.size = sizeof more, .task = square, .out_size = sizeof(long)};
+    mp_job more = {
+        .size = sizeof more, .task = square, .out_size = sizeof(long)};
     mp_pool *pool;
     long x, y;
-    must(mp_event_new(&go)); /* before the pool: its workers know what existed then */
+    must(mp_event_new(
+        &go)); /* before the pool: its workers know what existed then */
     must(mp_pool_new(&pool, .processes = 1));
     for (int i = 0; i < COUNT; i++) {
         x = i + 2;
-        must(mp_pool_apply_async(pool, &r[i], square_later, &x, sizeof x, sizeof x));
+        must(mp_pool_apply_async(pool, &r[i], square_later, &x, sizeof x,
+                                 sizeof x));
     }
     must(mp_result_add_done_callback(r[1], tell, &y));
-    must(mp_result_then(r[0], &chained, &more)); /* gets what r[0] will put out */
+    must(mp_result_then(r[0], &chained,
+                        &more)); /* gets what r[0] will put out */
     if (mp_result_get(r[0], &x, sizeof x, 0.05) == MP_ETIMEDOUT)
         printf("not ready yet\n");
     if (mp_result_cancel(r[4]) == 0)
         printf("the last one is canceled\n");
 
     must(mp_event_set(go));
-    printf("done: %ld of %d\n", must(mp_results_wait(r, COUNT, MP_ALL, MP_FOREVER)), COUNT);
+    printf("done: %ld of %d\n",
+           must(mp_results_wait(r, COUNT, MP_ALL, MP_FOREVER)), COUNT);
     must(mp_result_get(chained, &x, sizeof x, MP_FOREVER));
     printf("the square of the first square: %ld\n", x);
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""transfer() locks, and calls withdraw() and deposit(), which lock as well."""
+"""transfer() locks, and calls withdraw() and deposit(), which
+lock as well.
+"""
 from multiprocessing import Array, Process, RLock
 
 
@@ -26,7 +28,8 @@ def transfer(lock, account):
 if __name__ == "__main__":
     lock = RLock()
     account = Array("l", [2500, 0], lock=False)
-    processes = [Process(target=transfer, args=(lock, account)) for _ in range(3)]
+    args = (lock, account)
+    processes = [Process(target=transfer, args=args) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:

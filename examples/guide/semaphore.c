@@ -47,8 +47,8 @@ int main(void)
         must(mp_process_join(process[i], MP_FOREVER));
         must(mp_process_free(process[i]));
     }
-    printf("%d pages, %s\n", office->pages,
-           office->crowded ? "more than two at a time" : "at most two at a time");
+    printf("%d pages, %s two at a time\n", office->pages,
+           office->crowded ? "more than" : "at most");
     must(mp_semaphore_fini(&office->printers));
     mp_shared_free(office);
     return 0;

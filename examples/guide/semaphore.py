@@ -18,12 +18,15 @@ def print_pages(printers, pages, printing, crowded):
 
 if __name__ == "__main__":
     printers = Semaphore(2)
-    pages, printing, crowded = Value("i", 0), Value("i", 0), Value("b", False)
+    pages, printing = Value("i", 0), Value("i", 0)
+    crowded = Value("b", False)
     args = (printers, pages, printing, crowded)
-    processes = [Process(target=print_pages, args=args) for _ in range(6)]
+    processes = [
+        Process(target=print_pages, args=args) for _ in range(6)
+    ]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    most = "more than two at a time" if crowded.value else "at most two at a time"
-    print(f"{pages.value} pages, {most}")
+    most = "more than" if crowded.value else "at most"
+    print(f"{pages.value} pages, {most} two at a time")

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A process is killed while it holds one of two permits: owned permits come back. */
+/* A process is killed while it holds one of two permits: owned permits come
+ * back. */
 #include <mproc.h>
 #include <signal.h>
 #include <stdio.h>

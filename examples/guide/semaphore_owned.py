@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A process is killed while it holds one of two permits: somebody has to know, and release it."""
+"""A process is killed while it holds one of two permits:
+somebody has to know, and release it.
+"""
 import os
 import signal
 from multiprocessing import BoundedSemaphore, Process
@@ -17,7 +19,7 @@ if __name__ == "__main__":
     child.join()
     print(f"exit code {child.exitcode}")
     if child.exitcode != 0:
-        printers.release()  # a guess: that it died with one, not before or after
+        printers.release()  # a guess: that it died with one
 
     printers.acquire()
     printers.acquire()

@@ -33,7 +33,8 @@ static int work(void *arg)
     struct note *note = mp_shared_alloc(sizeof *note);
     must(mp_shared_error());
     note->worker = *(int *)arg;
-    for (int i = note->worker; i < mp_array_length(squares); i += 3, board->filled++)
+    for (int i = note->worker; i < mp_array_length(squares);
+         i += 3, board->filled++)
         squares[i] = i * i;
     MP_WITH (&board->lock) {
         note->next = board->notes;
@@ -52,7 +53,8 @@ int main(void)
     squares = MP_ARRAY(int, 10);
     must(mp_shared_error());
     for (int i = 0; i < 3; i++) {
-        must(mp_process_new(&worker[i], .target = work, .arg = &i, .arg_size = sizeof i));
+        must(mp_process_new(&worker[i], .target = work, .arg = &i,
+                            .arg_size = sizeof i));
         must(mp_process_start(worker[i]));
     }
     for (int i = 0; i < 3; i++) {
@@ -60,7 +62,8 @@ int main(void)
         must(mp_process_free(worker[i]));
     }
     printf("%d squares, the last is %d\n", board->filled, *MP_AT(squares, -1));
-    for (struct note *note; (note = board->notes) != NULL; mp_shared_free(note)) {
+    for (struct note *note; (note = board->notes) != NULL;
+         mp_shared_free(note)) {
         board->notes = note->next;
         sum += note->worker;
     }

@@ -33,7 +33,8 @@ int main(void)
     mp_process *other;
 
     must(mp_shared_memory_new(&block, .create = MP_YES, .length = 100));
-    const char *name = mp_shared_memory_name(block); /* made up; .name chooses one */
+    const char *name =
+        mp_shared_memory_name(block); /* made up; .name chooses one */
     char *text = mp_shared_memory_buffer(block);
     strcpy(text, "good morning");
 
@@ -43,7 +44,8 @@ int main(void)
     must(mp_process_free(other));
     printf("the answer: %s\n", text);
 
-    must(mp_shared_memory_unlink(block)); /* else it would stay until the machine is restarted */
+    must(mp_shared_memory_unlink(
+        block)); /* else it would stay until the machine is restarted */
     if (mp_shared_memory_new(&again, .name = name) == MP_ESYS(ENOENT))
         printf("unlinked: nobody finds it any more\n");
     printf("who has it keeps it: %s\n", text);

@@ -37,7 +37,8 @@ int main(void)
     must(mp_pipe(&reader, &shared.connection, false));
     must(mp_queue_new(&shared.queue));
     must(mp_semaphore_new(&shared.seen, 0));
-    must(mp_process_new(&child, .target = talk, .arg = &shared, .arg_size = sizeof shared));
+    must(mp_process_new(&child, .target = talk, .arg = &shared,
+                        .arg_size = sizeof shared));
     must(mp_process_start(child));
     mp_connection_free(shared.connection);
 
@@ -54,11 +55,11 @@ int main(void)
         }
         if (count == 3 && items[2].revents != 0) {
             char text[16];
-            int length = (int)mp_connection_recv(reader, text, sizeof text, MP_NO_WAIT);
-            if (length == MP_EEOF)
-                count = 2; /* the end of file stays readable: no more of it */
+            ssize_t n = mp_connection_recv(reader, text, sizeof text, 0);
+            if (n == MP_EEOF)
+                count = 2; /* the end of file stays readable */
             else
-                printf("the connection says %.*s\n", (int)must(length), text);
+                printf("the connection says %.*s\n", (int)must(n), text);
         }
         must(mp_semaphore_release(shared.seen, 1));
     }

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""One call waits for a connection, a queue and the end of a process."""
+"""One call waits for a connection, a queue and the end of a
+process.
+"""
 import sys
 from multiprocessing import Pipe, Process, Queue, Semaphore
 from multiprocessing.connection import wait
@@ -21,7 +23,7 @@ if __name__ == "__main__":
     child.start()
     writer.close()
 
-    # A Queue has no public descriptor: _reader is the pipe within it.
+    # A Queue has no public descriptor: _reader is within it.
     watched = [child.sentinel, queue._reader, reader]
     ready = []
     while child.sentinel not in ready:
@@ -30,9 +32,10 @@ if __name__ == "__main__":
             print(f"the queue holds {queue.get()}")
         if reader in ready:
             try:
-                print(f"the connection says {reader.recv_bytes().decode()}")
+                text = reader.recv_bytes().decode()
+                print(f"the connection says {text}")
             except EOFError:
-                watched.remove(reader)  # the end of file stays readable: no more of it
+                watched.remove(reader)  # it stays readable
         seen.release()
     child.join()
     print(f"the process has ended with {child.exitcode}")

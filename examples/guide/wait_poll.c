@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A queue in a program's own poll() loop, beside the end of the process that fills it. */
+/* A queue in a program's own poll() loop, beside the end of the process that
+ * fills it. */
 #include <errno.h>
 #include <mproc.h>
 #include <poll.h>
@@ -30,8 +31,9 @@ int main(void)
     must(mp_process_new(&child, .target = produce, .arg = queue));
     must(mp_process_start(child));
 
-    struct pollfd fds[] = {{.fd = (int)must(mp_queue_fileno(queue)), .events = POLLIN},
-                           {.fd = (int)must(mp_process_sentinel(child)), .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = (int)must(mp_queue_fileno(queue)), .events = POLLIN},
+        {.fd = (int)must(mp_process_sentinel(child)), .events = POLLIN}};
     bool runs = true;
     while (runs) {
         int rc, number;

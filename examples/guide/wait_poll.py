@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A queue in a program's own selector loop, beside the end of the process that fills it."""
+"""A queue in a program's own selector loop, beside the end of
+the process that fills it.
+"""
 import queue
 import selectors
 from multiprocessing import Process, Queue
@@ -16,12 +18,14 @@ if __name__ == "__main__":
     child.start()
 
     selector = selectors.DefaultSelector()
-    selector.register(numbers._reader, selectors.EVENT_READ)  # not public
+    # A Queue has no public descriptor: _reader is within it.
+    selector.register(numbers._reader, selectors.EVENT_READ)
     selector.register(child.sentinel, selectors.EVENT_READ)
     runs = True
     while runs:
         ready = [key.fileobj for key, _ in selector.select()]
-        runs = child.sentinel not in ready  # if not, its feeder thread has written all
+        # When it has ended, its feeder thread has written all.
+        runs = child.sentinel not in ready
         try:
             while True:
                 print(f"got {numbers.get_nowait()}")
