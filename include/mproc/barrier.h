@@ -84,7 +84,7 @@ MP_API int mp_barrier_init(mp_barrier *barrier, int parties, const mp_barrier_op
 MP_API int mp_barrier_fini(mp_barrier *barrier);
 
 /**
- * Arrives, and waits until all parties have.
+ * Arrives at the barrier, and waits until all parties have.
  *
  * A wait that ends by its timeout breaks the barrier for all, as in Python; so does a try that is
  * not the last to arrive, and a wait that mp_interrupt() ends after the arrival.
@@ -119,18 +119,18 @@ MP_API int mp_barrier_abort(mp_barrier *barrier);
  */
 MP_API int mp_barrier_reset(mp_barrier *barrier);
 
-/** How many must arrive. Thread-safe; not async-signal-safe. Python: parties.
+/** How many parties must arrive. Thread-safe; not async-signal-safe. Python: parties.
  *  @param barrier a barrier
  *  @return the number; #MP_EINVAL: no barrier */
 MP_API int mp_barrier_parties(const mp_barrier *barrier);
 
-/** How many have arrived and wait; may be stale at once. Thread-safe; not async-signal-safe.
- *  Python: n_waiting.
+/** How many parties have arrived and wait; may be stale at once. Thread-safe; not
+ *  async-signal-safe. Python: n_waiting.
  *  @param barrier a barrier
  *  @return the number; #MP_EINVAL: no barrier */
 MP_API int mp_barrier_waiting(const mp_barrier *barrier);
 
-/** Whether it is broken. Thread-safe; not async-signal-safe. Python: broken.
+/** Whether the barrier is broken. Thread-safe; not async-signal-safe. Python: broken.
  *  @param barrier a barrier
  *  @return true if broken; false for what is no barrier */
 MP_API bool mp_barrier_broken(const mp_barrier *barrier);

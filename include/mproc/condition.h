@@ -153,7 +153,7 @@ MP_API int mp_condition_wait_for(mp_condition *condition, bool (*predicate)(void
  */
 MP_API int mp_condition_notify(mp_condition *condition, int n);
 
-/** Wakes all who wait. Thread-safe; not async-signal-safe. Python: notify_all().
+/** Wakes all who wait for the condition. Thread-safe; not async-signal-safe. Python: notify_all().
  *  @param condition a condition whose lock the calling thread holds
  *  @return how many there were; else as mp_condition_notify() */
 MP_API int mp_condition_notify_all(mp_condition *condition);

@@ -136,16 +136,16 @@ MP_API int mp_connection_recv_alloc(mp_connection *c, void **data, size_t *lengt
  */
 MP_API int mp_connection_poll(mp_connection *c, double timeout);
 
-/** The descriptor, readable when there is something to receive, for poll and epoll. It may also be
- *  readable when there is nothing, until a receive has found that out; it is never silent when
- *  there is something. That it is writable does not say that a message fits. Never read, write or
- *  close it. Thread-safe. Python: fileno().
+/** The descriptor of a connection, readable when there is something to receive, for poll and epoll.
+ *  It may also be readable when there is nothing, until a receive has found that out; it is never
+ *  silent when there is something. That it is writable does not say that a message fits. Never
+ *  read, write or close it. Thread-safe. Python: fileno().
  *  @param c a connection
  *  @return the descriptor; #MP_ECLOSED; #MP_EINVAL: c is NULL */
 MP_API int mp_connection_fileno(const mp_connection *c);
 
 /**
- * Closes this process's copy. What was sent stays readable at the other end.
+ * Closes this process's copy of a connection. What was sent stays readable at the other end.
  *
  * Threads that are blocked on it return #MP_ECLOSED (within 100 ms).
  * Thread-safe; not async-signal-safe. Python: close().
@@ -155,17 +155,17 @@ MP_API int mp_connection_fileno(const mp_connection *c);
  */
 MP_API int mp_connection_close(mp_connection *c);
 
-/** Whether this process closed it. Thread-safe. Python: closed.
+/** Whether this process closed the connection. Thread-safe. Python: closed.
  *  @param c a connection
  *  @return true if closed, and for NULL */
 MP_API bool mp_connection_closed(const mp_connection *c);
 
-/** Whether it can receive. Thread-safe. Python: readable.
+/** Whether the connection can receive. Thread-safe. Python: readable.
  *  @param c a connection
  *  @return true if it can; false for NULL */
 MP_API bool mp_connection_readable(const mp_connection *c);
 
-/** Whether it can send. Thread-safe. Python: writable.
+/** Whether the connection can send. Thread-safe. Python: writable.
  *  @param c a connection
  *  @return true if it can; false for NULL */
 MP_API bool mp_connection_writable(const mp_connection *c);
@@ -198,6 +198,7 @@ MP_API int mp_connection_send_fd(mp_connection *c, int fd, double timeout);
 MP_API int mp_connection_recv_fd(mp_connection *c, double timeout);
 
 /** Closes the connection and frees the calling process's handle. Nobody may be using it.
+ *  Thread-safe as long as nobody uses c any more; not async-signal-safe.
  *  Python: close() and collection.
  *  @param c a connection, or NULL */
 MP_API void mp_connection_free(mp_connection *c);

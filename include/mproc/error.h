@@ -71,7 +71,12 @@
  */
 enum mp_error { MP_ERROR_LIST(MP_I_ERROR_CONSTANT) };
 
-/** The code of a failure of the system with errno value `e`; `MP_ESYS(EMFILE)` and so on. */
+/**
+ * The code of a failure of the system with errno value `e`; `MP_ESYS(EMFILE)` and so on.
+ *
+ * @param e a value of errno, which is > 0
+ * @return the code, a constant expression if e is one
+ */
 #define MP_ESYS(e) (-(10000 + (e)))
 /** No memory: the region's limit, or the system's refusal. */
 #define MP_ENOMEM MP_ESYS(ENOMEM)
@@ -85,7 +90,7 @@ enum mp_error { MP_ERROR_LIST(MP_I_ERROR_CONSTANT) };
 MP_BEGIN_DECLS
 
 /**
- * One English sentence for a code.
+ * One English sentence that says what a code means.
  *
  * Thread-safe, async-signal-safe for the library's own codes.
  *

@@ -14,8 +14,8 @@
 
 /** @name Insights
  *  Figures about the workers and the slowest items, kept by pools made with `.insights = MP_YES` or
- *  with `.trace`. An item costs one look at the clock more, and a few stores; @ref insights_cost
- *  "measured".
+ *  with `.trace`. An item costs one look at the clock more, and a few stores: see
+ *  @ref insights_cost "what was measured".
  *
  *  A worker counts in memory that outlives it, so its death loses nothing; the time of the item
  *  that it died in is counted by who buries it. A worker's *place* is numbered from 0: a
@@ -86,7 +86,9 @@ MP_BEGIN_DECLS
 MP_API int mp_pool_insights(const mp_pool *pool, mp_insights *out);
 
 /**
- * The same for one place.
+ * Tells what the worker in one place, and those that were there before it, have done so far.
+ *
+ * Thread-safe; not async-signal-safe; only in the process that created the pool.
  *
  * @param pool a pool, also one that has ended
  * @param worker which place, from 0
@@ -96,7 +98,9 @@ MP_API int mp_pool_insights(const mp_pool *pool, mp_insights *out);
 MP_API int mp_pool_worker_insights(const mp_pool *pool, int worker, mp_worker_insights *out);
 
 /**
- * Prints all of it as a table. Nothing is printed for a pool without insights.
+ * Prints the figures of a pool as a table. Nothing is printed for a pool without insights.
+ *
+ * Thread-safe; not async-signal-safe; only in the process that created the pool.
  *
  * @param pool a pool, also one that has ended
  * @param to where

@@ -16,8 +16,8 @@
  *  results as they come. Both give an iterator, for the process that made it, and for one thread at
  *  a time:
  *
- *      while ((rc = mp_iterator_next(it, &out, &index, MP_FOREVER)) != MP_EEOF)
- *          use(rc, index, &out);
+ *      while ((rc = mp_iterator_next(it, &out, &i, MP_FOREVER)) != MP_EEOF)
+ *          use(rc, i, &out);
  *      mp_iterator_free(it);
  *
  *  **When something dies** or fails it is the item's own affair: next returns the item's code where
@@ -72,6 +72,8 @@ MP_API int mp_pool_imap(mp_pool *pool, mp_iterator **out, const mp_imap *how);
 
 /**
  * mp_pool_imap() that gives the results as they come; `index` tells whose they are.
+ *
+ * Thread-safe; not async-signal-safe; only in the process that created the pool.
  * Python: imap_unordered().
  *
  * @param pool a pool
@@ -127,6 +129,7 @@ MP_API int mp_iterator_next(mp_iterator *it, void *out, size_t *index, double ti
  *
  * They lie in shared memory until the next mp_iterator_next() or mp_iterator_free(). Of
  * mp_as_completed(), for a result of several items: the whole array of outputs.
+ * Not thread-safe for one iterator.
  *
  * @param it an iterator
  * @param[out] data where they are; NULL if there are none
@@ -138,7 +141,7 @@ MP_API int mp_iterator_data(mp_iterator *it, const void **data, size_t *length);
 
 /** Ends the iteration: of mp_pool_imap() it cancels what has not started, and drops the rest; of
  *  mp_as_completed() the results stay as they are. Must come before mp_pool_free() of its pool, or
- *  after: both work.
+ *  after: both work. Thread-safe as long as nobody uses it any more; not async-signal-safe.
  *  @param it an iterator, or NULL */
 MP_API void mp_iterator_free(mp_iterator *it);
 

@@ -136,14 +136,25 @@ MP_API int mp_pool_create(mp_pool **out, const mp_pool_options *options);
 MP_API int mp_pool_map(mp_pool *pool, mp_task task, const void *in, size_t in_size, void *out,
                        size_t out_size, size_t count);
 
-/** mp_pool_map() with the sizes of the arrays' elements: `MP_MAP(pool, square, in, out, 100)`. */
+/**
+ * mp_pool_map() with the sizes of the arrays' elements: `MP_MAP(pool, square, in, out, 100)`.
+ *
+ * @param pool a pool
+ * @param task the function
+ * @param in an array of inputs, of any type
+ * @param out an array for the outputs, of any type
+ * @param count how many
+ * @return as mp_pool_map()
+ */
 #define MP_MAP(pool, task, in, out, count)                                                         \
     mp_pool_map((pool), (task), (in), sizeof(*(in)), (out), sizeof(*(out)), (count))
 
 /**
  * mp_pool_map() that does not wait. mp_result_get(r, array, out_size * count, timeout) delivers.
  *
- * The inputs are copied before it returns, unless they lie in shared memory. Python: map_async().
+ * The inputs are copied before it returns, unless they lie in shared memory.
+ * Thread-safe; not async-signal-safe; only in the process that created the pool.
+ * Python: map_async().
  *
  * @param pool a pool
  * @param[out] out the result, NULL on failure; owed to mp_result_free()
@@ -179,6 +190,8 @@ MP_API int mp_pool_apply(mp_pool *pool, mp_task task, const void *in, size_t in_
 
 /**
  * mp_pool_apply() that does not wait. mp_result_get(r, out, out_size, timeout) delivers.
+ *
+ * Thread-safe; not async-signal-safe; only in the process that created the pool.
  * Python: apply_async(), Executor.submit().
  *
  * @param pool a pool
@@ -195,6 +208,8 @@ MP_API int mp_pool_apply_async(mp_pool *pool, mp_result **out, mp_task task, con
 /**
  * Runs a job and waits for it.
  *
+ * Thread-safe; not async-signal-safe; only in the process that created the pool.
+ *
  * @param pool a pool
  * @param job the work; out and errors are filled before it returns
  * @param timeout seconds; then what has not started is canceled, and nothing is delivered
@@ -208,6 +223,8 @@ MP_API int mp_pool_run(mp_pool *pool, const mp_job *job, double timeout);
  *
  * job's out and errors are filled inside mp_result_get() and mp_result_wait() of the submitting
  * process, and must live until mp_result_free(). The job structure itself need not.
+ * Thread-safe; not async-signal-safe; only in the process that created the pool.
+ * Python: Executor.submit().
  *
  * @param pool a pool
  * @param[out] out the result, NULL on failure; owed to mp_result_free()
@@ -235,6 +252,8 @@ MP_API int mp_pool_resize(mp_pool *pool, int processes);
 /**
  * How many workers the pool shall have: as made, or as mp_pool_resize() said last. At times there
  * are others: dead ones that are about to be replaced, idle ones that rest, some that are leaving.
+ *
+ * Thread-safe; not async-signal-safe.
  *
  * @param pool a pool
  * @return the number; #MP_EINVAL; #MP_ESTATE: another process's pool
@@ -272,6 +291,7 @@ MP_API int mp_pool_default(mp_pool **out);
  *
  * So a loop that ends when it returns 0 runs all there is:
  * `while (mp_pool_dispatch(pool, MP_FOREVER) > 0) continue;`
+ *
  * Thread-safe; not async-signal-safe.
  *
  * @param pool a pool: as long as its results have callbacks or chained work, it waits. Those of
@@ -323,11 +343,14 @@ MP_API int mp_pool_join(mp_pool *pool, double timeout);
  *  orderly way. In a process that inherited the handle it frees that copy alone. Results stay, and
  *  are done by then. No other thread may be in a call with the pool, or be waiting for one of its
  *  results: mp_pool_terminate() lets those return first.
+ *  Thread-safe as long as nobody else uses it; not async-signal-safe.
  *  @param pool a pool, or NULL */
 MP_API void mp_pool_free(mp_pool *pool);
 
 /**
  * A progress function that draws a bar on standard error, if that is a terminal.
+ *
+ * Thread-safe; not async-signal-safe.
  *
  * @param done items done
  * @param total items in all

@@ -95,8 +95,8 @@ MP_API int mp_process_create(mp_process **out, const mp_process_options *options
 #define mp_process_new(...) MP_I_NEW(mp_process, __VA_ARGS__)
 
 /**
- * Starts the child. Standard output and error are flushed first (all streams if the process has one
- * thread), so that no line is ever printed twice.
+ * Starts the child process. Standard output and error are flushed first (all streams if the
+ * process has one thread), so that no line is ever printed twice.
  *
  * Thread-safe; not async-signal-safe. In the child of a threaded program only what that program's
  * other threads did not hold is usable, as after any fork(). Python: start().
@@ -123,7 +123,8 @@ MP_API int mp_process_start(mp_process *p);
 MP_API int mp_process_join(mp_process *p, double timeout);
 
 /**
- * Sends SIGTERM. The process's own children are not touched, except that daemonic ones end with it.
+ * Sends SIGTERM to a process. Its own children are not touched, except that daemonic ones end with
+ * it.
  *
  * Never hits a stranger: the signal goes to the process itself, not to a number that may have been
  * used again. Thread-safe; not async-signal-safe. Python: terminate().
@@ -134,18 +135,20 @@ MP_API int mp_process_join(mp_process *p, double timeout);
  */
 MP_API int mp_process_terminate(mp_process *p);
 
-/** Sends SIGKILL; otherwise as mp_process_terminate(). Python: kill().
+/** Sends SIGKILL to a process; otherwise as mp_process_terminate().
+ *  Thread-safe; not async-signal-safe. Python: kill().
  *  @param p as there
  *  @return as there */
 MP_API int mp_process_kill(mp_process *p);
 
-/** Sends SIGINT; otherwise as mp_process_terminate(). Python: interrupt() (3.14).
+/** Sends SIGINT to a process; otherwise as mp_process_terminate().
+ *  Thread-safe; not async-signal-safe. Python: interrupt() (3.14).
  *  @param p as there
  *  @return as there */
 MP_API int mp_process_interrupt(mp_process *p);
 
 /**
- * Whether the process runs. Reaps it if it has just ended.
+ * Whether a process runs. Reaps it if it has just ended.
  *
  * Thread-safe; not async-signal-safe. Python: is_alive().
  *
@@ -157,7 +160,7 @@ MP_API int mp_process_interrupt(mp_process *p);
 MP_API bool mp_process_is_alive(const mp_process *p);
 
 /**
- * The exit code. Reaps the process if it has just ended.
+ * The exit code of a process. Reaps it if it has just ended.
  *
  * An exit status is not cut to 8 bits where the child ended by exit() or by its function's return;
  * a negative status arrives as its low 8 bits. Thread-safe; not async-signal-safe.
@@ -170,23 +173,24 @@ MP_API bool mp_process_is_alive(const mp_process *p);
  */
 MP_API int mp_process_exitcode(const mp_process *p);
 
-/** The process id. Thread-safe, async-signal-safe. Python: pid.
+/** The id of a process. Thread-safe, async-signal-safe. Python: pid.
  *  @param p a process
  *  @return the id; 0 before start and for NULL */
 MP_API pid_t mp_process_pid(const mp_process *p);
 
-/** The process id of its parent. Thread-safe, async-signal-safe. Python: Process._parent_pid.
+/** The id of a process's parent. Thread-safe, async-signal-safe. Python: Process._parent_pid.
  *  @param p a process
  *  @return the id of the process that created p; 0 for NULL */
 MP_API pid_t mp_process_parent_pid(const mp_process *p);
 
-/** The name. Thread-safe as long as nobody sets it meanwhile. Python: name.
+/** The name of a process. Thread-safe as long as nobody sets it meanwhile. Python: name.
  *  @param p a process
  *  @return a string that lives until the name is set or p is freed; NULL for NULL */
 MP_API const char *mp_process_name(const mp_process *p);
 
 /**
- * Sets the name. It has no meaning to the library; a running child does not learn of it.
+ * Sets the name of a process. It has no meaning to the library; a running child does not learn of
+ * it.
  *
  * Not thread-safe. Python: name.
  *
@@ -196,12 +200,12 @@ MP_API const char *mp_process_name(const mp_process *p);
  */
 MP_API int mp_process_set_name(mp_process *p, const char *name);
 
-/** Whether it is daemonic. Thread-safe. Python: daemon.
+/** Whether a process is daemonic. Thread-safe. Python: daemon.
  *  @param p a process
  *  @return true if it ends with its parent; false for NULL */
 MP_API bool mp_process_daemon(const mp_process *p);
 
-/** Makes it daemonic or not, before its start. Not thread-safe. Python: daemon.
+/** Makes a process daemonic or not, before its start. Not thread-safe. Python: daemon.
  *  @param p a process that was not started
  *  @param daemon whether it ends with its parent
  *  @return 0; #MP_ESTATE: started already; #MP_EINVAL: p is NULL */
@@ -239,7 +243,7 @@ MP_API void *mp_process_data(mp_process *p);
 MP_API const char *mp_process_repr(const mp_process *p, char *buffer, size_t size);
 
 /**
- * Frees the calling process's handle, and reaps the child if it has ended.
+ * Frees the calling process's handle of a process, and reaps the child if it has ended.
  *
  * Thread-safe as long as nobody uses p any more. Python: close().
  *
@@ -249,12 +253,13 @@ MP_API const char *mp_process_repr(const mp_process *p, char *buffer, size_t siz
  */
 MP_API int mp_process_free(mp_process *p);
 
-/** The calling process; in a program that the library did not start: "MainProcess".
+/** The object of the calling process; in a program that the library did not start: "MainProcess".
  *  Thread-safe. Python: current_process().
  *  @return the process; never freed; NULL only if memory is out */
 MP_API mp_process *mp_current_process(void);
 
-/** The process that started the calling one: name, pid, join, is_alive and sentinel work on it.
+/** The object of the process that started the calling one: name, pid, join, is_alive and sentinel
+ *  work on it.
  *  Thread-safe. Python: parent_process().
  *  @return the parent; never freed; NULL in a program that the library did not start */
 MP_API mp_process *mp_parent_process(void);

@@ -59,7 +59,7 @@ typedef struct mp_bytes {
 MP_BEGIN_DECLS
 
 /**
- * Makes a queue.
+ * Makes a queue in shared memory.
  *
  * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: Queue(maxsize).
  *
@@ -81,7 +81,7 @@ MP_API int mp_queue_create(mp_queue **out, const mp_queue_options *options);
 MP_API void mp_queue_free(mp_queue *q);
 
 /**
- * Puts one message in. While the queue is full it waits.
+ * Puts one message into the queue. While the queue is full it waits.
  *
  * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: put().
  *
@@ -98,7 +98,7 @@ MP_API void mp_queue_free(mp_queue *q);
 MP_API int mp_queue_put(mp_queue *q, const void *data, size_t length, double timeout);
 
 /**
- * Gets the next message. While the queue is empty it waits.
+ * Gets the next message out of the queue. While the queue is empty it waits.
  *
  * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: get().
  *
@@ -117,6 +117,8 @@ MP_API ssize_t mp_queue_get(mp_queue *q, void *buffer, size_t capacity, double t
 /**
  * mp_queue_get() that also tells the length of a message that does not fit.
  *
+ * Thread-safe; not async-signal-safe; usable after a plain fork().
+ *
  * @param q a queue
  * @param[out] buffer where the message goes
  * @param capacity how many bytes fit
@@ -128,7 +130,9 @@ MP_API ssize_t mp_queue_get_sized(mp_queue *q, void *buffer, size_t capacity, si
                                   double timeout);
 
 /**
- * Gets the next message into memory that it allocates.
+ * Gets the next message into memory that it allocates. While the queue is empty it waits.
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: get().
  *
  * @param q a queue
  * @param[out] data the bytes, to be released with free(); never NULL on success, NULL on failure
@@ -139,7 +143,7 @@ MP_API ssize_t mp_queue_get_sized(mp_queue *q, void *buffer, size_t capacity, si
 MP_API int mp_queue_get_alloc(mp_queue *q, void **data, size_t *length, double timeout);
 
 /**
- * Puts many messages in, one after the other, with one lock for as many as fit.
+ * Puts many messages into the queue, one after the other, with one lock for as many as fit.
  *
  * Waits for room, until the deadline, as long as some have not gone in. Other producers' messages
  * may come between. Thread-safe; not async-signal-safe; usable after a plain fork().
@@ -231,7 +235,7 @@ MP_API int64_t mp_queue_lost(mp_queue *q);
 MP_API int mp_queue_loan(mp_queue *q, size_t length, void **block, double timeout);
 
 /**
- * Puts a loan in, as it is. While the queue is full it waits.
+ * Puts a loan into the queue, as it is. While the queue is full it waits.
  *
  * Then the block is the getter's: mp_queue_take() hands it over, mp_queue_get() and the others copy
  * it. If the call fails the block still belongs to the caller. If the process dies in it the
@@ -286,18 +290,19 @@ MP_API int mp_queue_take(mp_queue *q, const void **message, size_t *length, doub
  */
 MP_API int mp_queue_release(mp_queue *q, const void *message);
 
-/** How many messages are in it; exact, and possibly stale at once. Thread-safe,
+/** How many messages are in the queue; exact, and possibly stale at once. Thread-safe,
  *  async-signal-safe. Python: qsize().
  *  @param q a queue
  *  @return the number; #MP_EINVAL: no queue */
 MP_API int mp_queue_size(const mp_queue *q);
 
-/** Whether it is empty. Thread-safe, async-signal-safe. Python: empty().
+/** Whether the queue is empty. Thread-safe, async-signal-safe. Python: empty().
  *  @param q a queue
  *  @return true if empty, and for what is no queue */
 MP_API bool mp_queue_empty(const mp_queue *q);
 
-/** Whether maxsize messages are in it. Thread-safe, async-signal-safe. Python: full().
+/** Whether the queue is full: maxsize messages are in it. Thread-safe, async-signal-safe.
+ *  Python: full().
  *  @param q a queue
  *  @return true if full; false without a maxsize, and for what is no queue */
 MP_API bool mp_queue_full(const mp_queue *q);
@@ -315,7 +320,9 @@ MP_API bool mp_queue_full(const mp_queue *q);
 MP_API int mp_queue_close(mp_queue *q);
 
 /**
- * Gets a message of exactly this length; what MP_GET() calls.
+ * Gets a message of exactly this length; MP_GET() calls it. While the queue is empty it waits.
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork().
  *
  * @param q a queue
  * @param[out] buffer where the message goes

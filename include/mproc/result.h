@@ -196,6 +196,8 @@ MP_API int mp_results_wait(mp_result **rs, int count, int when, double timeout);
 /**
  * Tells what happened to the lowest item that failed.
  *
+ * Thread-safe; not async-signal-safe; only in the process that submitted.
+ *
  * @param r a result
  * @param[out] error filled if something failed
  * @return 1: filled; 0: nothing failed; #MP_ESTATE: not done yet, or submitted by another process;
@@ -212,10 +214,10 @@ MP_API int mp_result_error(const mp_result *r, mp_task_error *error);
  */
 MP_API int mp_last_task_error(mp_task_error *error);
 
-/** Frees the handle; the work, if it is not done, goes on and its output is dropped, and its
- *  callbacks do not run. No other thread may begin to use it then; calls that wait for it already
- *  go on. Must come before mp_pool_free() of its pool, or after: both
- *  work.
+/** Frees the handle of a result; the work, if it is not done, goes on and its output is dropped,
+ *  and its callbacks do not run. No other thread may begin to use it then; calls that wait
+ *  for it already go on. Must come before mp_pool_free() of its pool, or after: both work.
+ *  Thread-safe in this; not async-signal-safe.
  *  @param r a result, or NULL */
 MP_API void mp_result_free(mp_result *r);
 

@@ -102,7 +102,7 @@ MP_API void *mp_shared_alloc(size_t size);
 MP_API void *mp_shared_calloc(size_t n, size_t size);
 
 /**
- * Gives a block back. Any process may free what any other has allocated.
+ * Gives a block of shared memory back. Any process may free what any other has allocated.
  *
  * A pointer that is no live block is left alone, and mp_shared_error() says #MP_EINVAL.
  * Thread-safe; not async-signal-safe; usable after a plain fork().
@@ -112,8 +112,8 @@ MP_API void *mp_shared_calloc(size_t n, size_t size);
 MP_API void mp_shared_free(void *p);
 
 /**
- * Why this thread's last call of mp_shared_alloc(), mp_shared_calloc(), mp_shared_free(),
- * MP_VALUE(), MP_ARRAY() or MP_AT() failed.
+ * Why the calling thread's last call for shared memory failed: mp_shared_alloc(),
+ * mp_shared_calloc(), mp_shared_free(), MP_VALUE(), MP_ARRAY() or MP_AT().
  *
  * Thread-safe, async-signal-safe.
  *
@@ -122,7 +122,7 @@ MP_API void mp_shared_free(void *p);
 MP_API int mp_shared_error(void);
 
 /**
- * What MP_VALUE() calls: allocates a block and copies the initial bytes into it.
+ * Allocates a block and copies the initial bytes into it; MP_VALUE() calls it.
  *
  * Thread-safe; not async-signal-safe; usable after a plain fork().
  *
@@ -134,7 +134,7 @@ MP_API int mp_shared_error(void);
 MP_API void *mp_shared_value(const void *initial, size_t size, size_t alignment);
 
 /**
- * What MP_ARRAY() calls: allocates a zeroed block that knows how many elements it has.
+ * Allocates a zeroed block that knows how many elements it has; MP_ARRAY() calls it.
  *
  * Thread-safe; not async-signal-safe; usable after a plain fork().
  *
@@ -147,7 +147,7 @@ MP_API void *mp_shared_value(const void *initial, size_t size, size_t alignment)
 MP_API void *mp_shared_array(ssize_t count, size_t size, size_t alignment);
 
 /**
- * How many elements an array has. Python: `len(array)`.
+ * How many elements a shared array has. Python: `len(array)`.
  *
  * The count stands behind the elements, with a check word that depends on the address; so any
  * pointer may be asked about. What writes beyond the end of an array may make it none.
@@ -160,9 +160,10 @@ MP_API void *mp_shared_array(ssize_t count, size_t size, size_t alignment);
 MP_API ssize_t mp_array_length(const void *array);
 
 /**
- * What MP_AT() calls: where an element of an array is. Python: `array[i]`, which is an IndexError.
+ * Where an element of a shared array is; MP_AT() calls it.
  *
- * Thread-safe; not async-signal-safe; usable after a plain fork().
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: `array[i]`, where it is
+ * an IndexError.
  *
  * @param array what MP_ARRAY() has returned
  * @param size bytes of one element
@@ -173,6 +174,12 @@ MP_API void *mp_array_at(const void *array, size_t size, ssize_t index);
 
 /** How many size classes of small blocks there are. */
 #define MP_SHARED_CLASSES 40
+
+/** The small blocks of one size. */
+typedef struct mp_shared_class {
+    size_t block_size; /**< bytes of a block of this class */
+    size_t blocks;     /**< how many are in use */
+} mp_shared_class;
 
 /** What mp_shared_stats() tells. */
 typedef struct mp_shared_usage {
@@ -185,10 +192,7 @@ typedef struct mp_shared_usage {
     size_t committed; /**< bytes of memory that the system has given, administration included */
     size_t large_blocks; /**< blocks in use that come out of no span: all over 32 KiB */
     size_t large_bytes;  /**< bytes of these */
-    struct {
-        size_t block_size;        /**< bytes of a block of this class */
-        size_t blocks;            /**< how many are in use */
-    } classes[MP_SHARED_CLASSES]; /**< the small blocks in use, by size */
+    mp_shared_class classes[MP_SHARED_CLASSES]; /**< the small blocks in use, by size */
 } mp_shared_usage;
 
 /**
@@ -231,7 +235,7 @@ MP_API int mp_shared_check(const char **problem);
 MP_END_DECLS
 
 /**
- * Makes one shared value: `MP_VALUE(type, initial)` is a `type *`. Python: `RawValue`.
+ * Makes one shared value: `MP_VALUE(type, initial)` is a `type *`.
  *
  * `int *n = MP_VALUE(int, 5);` and `struct point *p = MP_VALUE(struct point, {1, 2});`: what stands
  * for the initial value is what may stand between `type x[1] = {` and `}`, commas included; a
@@ -240,7 +244,11 @@ MP_END_DECLS
  * `*`, an array for instance, needs a typedef. In C++ the type is copied as bytes, and the macro
  * stands inside functions only.
  *
- * NULL if it failed: see mp_shared_error().
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: `RawValue`.
+ *
+ * @param type the type of the value
+ * @param ... its initial value
+ * @return the value; NULL: see mp_shared_error()
  */
 #ifdef __cplusplus
 #define MP_VALUE(type, ...)                                                                        \
@@ -254,13 +262,17 @@ MP_END_DECLS
 #endif
 
 /**
- * Makes a shared array: `MP_ARRAY(type, count)` is a `type *` to that many zeroed elements. Python:
- * `RawArray`.
+ * Makes a shared array: `MP_ARRAY(type, count)` is a `type *` to that many zeroed elements.
  *
  * It has the alignment of the type (up to 4096; more is #MP_EINVAL), tells its length by
- * mp_array_length(), and is released by mp_shared_free(). A count of 0 is allowed.
+ * mp_array_length(), and is released by mp_shared_free().
  *
- * NULL if it failed: see mp_shared_error(); #MP_EINVAL for a count < 0 or one that overflows.
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: `RawArray`.
+ *
+ * @param type the type of the elements
+ * @param count how many; 0 is allowed
+ * @return the first element; NULL: see mp_shared_error(), which is #MP_EINVAL for a count < 0 or
+ *         one that overflows
  */
 #ifdef __cplusplus
 #define MP_ARRAY(type, count)                                                                      \
@@ -271,8 +283,14 @@ MP_END_DECLS
 #endif
 
 /**
- * A pointer to an element of an array, with its bounds checked: `MP_AT(array, i)`, of the array's
- * own pointer type; NULL if there is no such element. See mp_array_at(). `array[i]` is not checked.
+ * A pointer to an element of a shared array, with its bounds checked: `MP_AT(array, i)`, of the
+ * array's own pointer type. `array[i]` is not checked.
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: `array[i]`.
+ *
+ * @param array what MP_ARRAY() has returned
+ * @param index from 0; below 0 it counts from the end, -1 is the last
+ * @return the element; NULL, and mp_shared_error() is #MP_EINVAL: no array, or no such element
  */
 #ifdef __cplusplus
 #define MP_AT(array, index)                                                                        \

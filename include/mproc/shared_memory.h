@@ -83,27 +83,27 @@ MP_API int mp_shared_memory_create(mp_shared_memory **out, const mp_shared_memor
  *  `mp_shared_memory_new(&m, .name = "frames", .create = true, .length = 1 << 20)`. */
 #define mp_shared_memory_new(...) MP_I_NEW(mp_shared_memory, __VA_ARGS__)
 
-/** Where the block is mapped in this process, at the beginning of a page. Thread-safe,
+/** Where a named block is mapped in this process, at the beginning of a page. Thread-safe,
  *  async-signal-safe. Python: buf.
  *  @param memory a handle
  *  @return the first byte; NULL: the handle is closed, or NULL */
 MP_API void *mp_shared_memory_buffer(const mp_shared_memory *memory);
 
-/** How long the block was when it was mapped, in bytes, exactly; also after the close. Thread-safe,
- *  async-signal-safe. Python: size.
+/** How long a named block was when it was mapped, in bytes, exactly; also after the close.
+ *  Thread-safe, async-signal-safe. Python: size.
  *  @param memory a handle
  *  @return bytes; 0 for NULL */
 MP_API size_t mp_shared_memory_length(const mp_shared_memory *memory);
 
-/** The block's name, without a slash; also after the close. Thread-safe, async-signal-safe. Python:
- *  name.
+/** The name of a named block, without a slash; also after the close. Thread-safe,
+ *  async-signal-safe. Python: name.
  *  @param memory a handle
  *  @return the name, valid until mp_shared_memory_free(); NULL for NULL */
 MP_API const char *mp_shared_memory_name(const mp_shared_memory *memory);
 
 /**
- * Tells whether every page of the block can be touched at this moment, or somebody has truncated
- * its file.
+ * Tells whether every page of a named block can be touched at this moment, or somebody has
+ * truncated its file.
  *
  * The answer may be stale at once, so it guards against peers that do wrong, not against enemies. A
  * file that was cut within its last page, or cut and made longer again, does no harm and is not
@@ -116,7 +116,7 @@ MP_API const char *mp_shared_memory_name(const mp_shared_memory *memory);
 MP_API int mp_shared_memory_check(const mp_shared_memory *memory);
 
 /**
- * Unmaps the block in this process. The block stays, for others and for its name.
+ * Unmaps a named block in this process. The block stays, for others and for its name.
  *
  * Two threads may close at the same time. No thread may use the memory any more. Thread-safe;
  * async-signal-safe. Python: close().
@@ -127,7 +127,7 @@ MP_API int mp_shared_memory_check(const mp_shared_memory *memory);
 MP_API int mp_shared_memory_close(mp_shared_memory *memory);
 
 /**
- * Removes the block's name. The memory stays as long as somebody has it mapped.
+ * Removes the name of a named block. The memory stays as long as somebody has it mapped.
  *
  * Works for who has created it and for who has attached, also after the close. A block that another
  * has made since under the same name is left alone. Thread-safe; not async-signal-safe. Python:
@@ -139,7 +139,8 @@ MP_API int mp_shared_memory_close(mp_shared_memory *memory);
  */
 MP_API int mp_shared_memory_unlink(mp_shared_memory *memory);
 
-/** Closes the handle and frees it; never unlinks. Not thread-safe: nobody else may use the handle.
+/** Closes the handle of a named block and frees it; never unlinks.
+ *  Not thread-safe: nobody else may use the handle.
  *  @param memory a handle, or NULL */
 MP_API void mp_shared_memory_free(mp_shared_memory *memory);
 

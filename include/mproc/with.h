@@ -117,13 +117,19 @@ static inline mp_i_guard mp_i_enter(mp_semaphore *object, int *status)
  *  @{ */
 
 /**
- * Holds a lock, an rlock, a condition's lock or one permit of a semaphore for the block that
- * follows; Python's `with lock:`. Anything else is an error of the compiler's.
+ * Holds a lock or a permit for the block of code that follows.
+ *
+ * That is an mp_lock, an mp_rlock, the lock of an mp_condition, or one permit of an mp_semaphore;
+ * anything else is an error of the compiler's.
  *
  * `MP_WITH(lock) { ... }` acquires without limit and releases at the end of the block, at return
  * and at goto. If acquiring fails (#MP_EDEADLK, #MP_EINTR, ...) the block is skipped. `break` and
  * `continue` leave this block, not a loop around it; exit, longjmp and thread cancellation do not
  * release.
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: `with lock:`.
+ *
+ * @param object a mp_lock *, mp_rlock *, mp_condition * or mp_semaphore *
  */
 #define MP_WITH(object) MP_I_WITH(object, NULL, MP_I_CAT(mp_i_guard_, __LINE__))
 
