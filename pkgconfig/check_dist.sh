@@ -21,6 +21,7 @@ fail() {
 quietly() {
     "$@" >"$work/log" 2>&1 || { cat "$work/log" && fail "$*"; }
 }
+outside() { quietly env -u MAKEFLAGS -u MFLAGS -u O "$MAKE" --no-print-directory "$@"; }
 
 quietly "$MAKE" -s --no-print-directory O="$build" dist
 first=$(sha256sum <"$build/$name.tar.xz")
@@ -46,21 +47,21 @@ compiler=$(PATH=$path command -v "$CC")
 goal=check-quick
 [ -z "${T-}" ] || goal=check # which reads T from the environment
 cd "$work/$name"
-quietly env -u MAKEFLAGS -u MFLAGS "$MAKE" -j2 CC="$compiler"
+outside -j2 CC="$compiler"
 echo "  make"
-quietly env -u MAKEFLAGS -u MFLAGS "$MAKE" -s -j2 CC="$compiler" "$goal"
+outside -s -j2 CC="$compiler" "$goal"
 echo "  tests: $(tail -n 1 "$work/log")"
-quietly env -u MAKEFLAGS -u MFLAGS "$MAKE" install DESTDIR="$work/root" PREFIX=/usr
+outside install DESTDIR="$work/root" PREFIX=/usr
 for file in lib/libmproc.so.0 lib/libmproc.a lib/pkgconfig/mproc.pc lib/cmake/mproc/mproc-config.cmake \
     include/mproc.h include/mproc/queue.h share/doc/libmproc/examples/Makefile \
     $([ ! -d man ] || echo share/man/man3/mp_queue_put.3 share/man/man7/mproc.7); do
     [ -f "$work/root/usr/$file" ] || fail "$file is not installed"
 done
 installed=$(find "$work/root" ! -type d | wc -l)
-quietly env -u MAKEFLAGS -u MFLAGS "$MAKE" uninstall DESTDIR="$work/root" PREFIX=/usr
+outside uninstall DESTDIR="$work/root" PREFIX=/usr
 [ ! -e "$work/root" ] || fail "uninstall leaves: $(find "$work/root")"
 echo "  make install, uninstall: $installed files"
-quietly env -u MAKEFLAGS -u MFLAGS "$MAKE" dist
+outside dist
 [ "$first" = "$(sha256sum <"build/$name.tar.xz")" ] || fail "the unpacked release makes another one"
 echo "  make dist: the same bytes, from MANIFEST"
 changed=$(find . -path ./build -prune -o -newer MANIFEST ! -type d -print)
