@@ -84,7 +84,7 @@ static void g1_a_deadline_covers_the_whole_message(void **state)
     assert_int_equal(mp_connection_recv(in, got, sizeof got, 0), MP_ETIMEDOUT);
     double start = seconds();
     assert_int_equal(mp_connection_recv(in, got, sizeof got, 0.1), MP_ETIMEDOUT);
-    assert_true(seconds() - start >= 0.1 && seconds() - start < 20);
+    assert_true(seconds() - start >= 0.1 && seconds() - start < LONG / 2);
     assert_int_equal(write(ends[1], "more", 4), 4);
     assert_int_equal(mp_connection_recv(in, got, sizeof got, LONG), 8);
     assert_memory_equal(got, "halfmore", 8);
@@ -310,7 +310,7 @@ static void a_dead_receiver_locks_nobody_out(void **state)
         }
         while (mp_connection_poll(in, 0) != 0) /* somebody living has it, or the dead had */
             nap(0.0001);
-        assert_true(seconds() - start < 10);
+        assert_true(seconds() - start < LONG / 2);
         pid[victim] = reader();
     }
     for (int i = 0; i < READERS; i++)
@@ -336,7 +336,7 @@ static void a_stopped_peer_delays_until_the_deadline(void **state)
     assert_int_equal(mp_connection_send(out, bytes, sizeof bytes, 0.1), MP_ETIMEDOUT);
     assert_int_equal(mp_connection_send(out, "x", 1, 0.1), MP_ETIMEDOUT);
     assert_int_equal(mp_connection_recv(out, bytes, sizeof bytes, 0.1), MP_ETIMEDOUT);
-    assert_true(seconds() - start >= 0.3 && seconds() - start < 20);
+    assert_true(seconds() - start >= 0.3 && seconds() - start < LONG / 2);
     assert_int_equal(mp__load_acquire(&notes->done), 0);
     kill(pid, SIGCONT);
     assert_true(await(&notes->done, sent));

@@ -267,7 +267,7 @@ static void test_deadlines(void **state)
     assert_int_equal(mp_connection_recv(a, got, 8, MP_DEFAULT_TIMEOUT), MP_ETIMEDOUT);
     assert_int_equal(mp_connection_poll(a, 0), 0);
     assert_int_equal(mp_connection_recv_fd(a, 0), MP_ETIMEDOUT);
-    assert_true(seconds() - start < 10);
+    assert_true(seconds() - start < LONG / 2);
     start = seconds();
     assert_int_equal(mp_connection_recv(a, got, 8, 0.25), MP_ETIMEDOUT);
     assert_true(seconds() - start >= 0.25);
@@ -353,7 +353,7 @@ static void test_close_wakes_threads(void **state)
         double start = seconds();
         assert_int_equal(mp_connection_close(c), 0);
         pthread_join(thread, NULL);
-        assert_true(seconds() - start < 5);
+        assert_true(seconds() - start < LONG / 2);
         assert_int_equal(blocked_result, MP_ECLOSED);
         mp_connection_free(c);
         mp_connection_free(peer);

@@ -241,7 +241,7 @@ static void fails(int (*initializer)(void *), int how, int task_code, const char
     assert_int_equal(error.signal, initializer == end_in_it && how == 0 ? SIGKILL : 0);
     assert_int_equal(error.exit_status, initializer == end_in_it ? how : 0);
     assert_non_null(strstr(error.text, text));
-    assert_true(seconds() - begin < 5);
+    assert_true(seconds() - begin < LONG / 2);
     assert_true(board->flag[0] <= 8);
     assert_int_equal(mp_pool_join(pool, LONG), 0);
     mp_pool_free(pool);
