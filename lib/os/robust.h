@@ -3,7 +3,7 @@
 #ifndef MPROC_OS_ROBUST_H
 #define MPROC_OS_ROBUST_H
 
-#include <stddef.h>
+#include <features.h>
 #ifndef __GLIBC__
 #error "libmproc needs the GNU C library: it joins that one's robust list, in its layout"
 #endif
@@ -14,6 +14,7 @@
 
 #include <linux/futex.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * The kernel walks a dying thread's robust list and, in each word that holds the thread's id, sets
