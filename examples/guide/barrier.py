@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Three meet round after round, until one of them is killed while it waits for the others."""
+"""Three meet round after round, until one is killed waiting."""
 import time
 from functools import partial
 from multiprocessing import Barrier, Process, RawValue
 
 
-def announce(round):
-    round.value += 1
-    print(f"round {round.value}: all are here", flush=True)
+def announce(rounds):
+    rounds.value += 1
+    print(f"round {rounds.value}: all are here", flush=True)
 
 
 def party(barrier):
@@ -16,21 +16,24 @@ def party(barrier):
 
 
 if __name__ == "__main__":
-    round = RawValue("i", 0)
-    barrier = Barrier(3, action=partial(announce, round))
-    workers = [Process(target=party, args=(barrier,)) for _ in range(2)]
+    rounds = RawValue("i", 0)
+    barrier = Barrier(3, action=partial(announce, rounds))
+    workers = [
+        Process(target=party, args=(barrier,)) for _ in range(2)
+    ]
     for worker in workers:
         worker.start()
     barrier.wait()
     barrier.wait()
 
-    while barrier.n_waiting < 2:
+    while barrier.n_waiting < 2:  # until both wait for main again
         time.sleep(0.001)
     workers[0].kill()
     workers[0].join()
     print("round 3: worker 0 is killed")
-    # To the barrier the dead one still waits, and whoever wakes it up waits for its answer: wait()
-    # hangs now in main and in worker 1, and so do abort() and reset(), whatever the timeout.
+    # To the barrier the dead one still waits, and whoever wakes
+    # it up waits for its answer: wait(), abort() and reset()
+    # hang now, in main and in worker 1, whatever the timeout.
     workers[1].kill()
     workers[1].join()
     print("round 3: worker 1 has ended, too")

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""One process waits until there is enough money, another one pays it in."""
+"""One process waits for enough money, another one pays it in."""
 from multiprocessing import Condition, Process, RawValue
 
 
 def buy(changed, balance):
+    def enough():
+        return balance.value >= 100
+
     with changed:
-        if not changed.wait_for(lambda: balance.value >= 100, timeout=60):
+        if not changed.wait_for(enough, timeout=60):
             raise TimeoutError
         balance.value -= 100
         print(f"bought, {balance.value} left", flush=True)

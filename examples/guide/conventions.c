@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What calls return: a success, a deadline, a misuse, a failure of the system, an interrupt. */
+/* A success, a deadline, a misuse, a failure of the system, an interrupt. */
 #include <mproc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ int main(void)
         tell("a third, at once", mp_semaphore_acquire(permits, MP_NO_WAIT));
     } /* given back here */
     tell("a third, later", mp_semaphore_acquire(permits, MP_NO_WAIT));
-    tell("a name that is not there",
+    tell("no such block",
          mp_shared_memory_new(&block, .name = "no-such-block"));
 
     signal(SIGINT, on_interrupt);

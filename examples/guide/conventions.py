@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What calls return: a success, a deadline, a misuse, a failure of the system, an interrupt."""
+"""A success, a deadline, a misuse, a failure, an interrupt."""
 import errno
 import signal
 from multiprocessing import BoundedSemaphore, Semaphore
@@ -8,9 +8,12 @@ from multiprocessing.shared_memory import SharedMemory
 
 def code(call, *args, **kwargs):
     try:
-        return "MP_OK" if call(*args, **kwargs) else "MP_ETIMEDOUT"
-    except OSError as error:  # a semaphore of -1, too; elsewhere that would be a ValueError
-        return "MP_EINVAL" if error.errno == errno.EINVAL else errno.errorcode[error.errno]
+        good = call(*args, **kwargs)
+        return "MP_OK" if good else "MP_ETIMEDOUT"
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # mostly a ValueError
+            return "MP_EINVAL"
+        return errno.errorcode[error.errno]
     except KeyboardInterrupt:
         return "MP_EINTR"
 
@@ -20,7 +23,7 @@ def tell(what, code):
 
 
 def interrupted():
-    signal.raise_signal(signal.SIGINT)  # Python's own handler raises KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)  # KeyboardInterrupt
     return permits.acquire(timeout=60)
 
 
@@ -30,8 +33,9 @@ if __name__ == "__main__":
     tell("a permit", code(permits.acquire))
     with permits:
         tell("another", "MP_OK")
-        tell("a third, within 50 ms", code(permits.acquire, timeout=0.05))
-        tell("a third, at once", code(permits.acquire, block=False))
-    tell("a third, later", code(permits.acquire, block=False))
-    tell("a name that is not there", code(SharedMemory, "no-such-block"))
+        in_time = code(permits.acquire, timeout=0.05)
+        tell("a third, within 50 ms", in_time)
+        tell("a third, at once", code(permits.acquire, False))
+    tell("a third, later", code(permits.acquire, False))
+    tell("no such block", code(SharedMemory, "no-such-block"))
     tell("a wait, interrupted", code(interrupted))

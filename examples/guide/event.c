@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A sensor says when it is ready, and measures until SIGTERM asks the program to stop. */
+/* A sensor says when it is ready, and measures until SIGTERM. */
 #include <mproc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,8 +29,7 @@ static int sensor(void *arg)
     must(mp_event_set(ready));
     do
         ++*readings;
-    while (mp_event_wait(stop, 0.01) ==
-           MP_ETIMEDOUT); /* a pause that can be cut short */
+    while (mp_event_wait(stop, 0.01) == MP_ETIMEDOUT); /* 10 ms, or less */
     return 0;
 }
 

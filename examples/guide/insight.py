@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Two workers visit pages; then they are asked what they did with their time."""
+"""Two workers visit pages; what did they do with their time?"""
 import time
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import current_process
 
 
 def visit(page):
@@ -11,23 +10,24 @@ def visit(page):
         raise LookupError(f"no page {page}")
 
 
-# Python's pools keep no figures: each task has to take its own time, and send it along.
+# Python's pools keep no figures: each task has to take its own
+# time, and to send it along.
 def timed_visit(page):
-    start = time.perf_counter()
+    start, failed = time.perf_counter(), False
     try:
         visit(page)
-        failed = False
     except LookupError:
         failed = True
-    return time.perf_counter() - start, failed, page, current_process().pid
+    return time.perf_counter() - start, page, failed
 
 
 if __name__ == "__main__":
     with ProcessPoolExecutor(2) as pool:
         seen = list(pool.map(timed_visit, range(50)))
-        places = pool._max_workers  # of those that had nothing to do we would not know
-    busy, failed = (sum(column) for column in list(zip(*seen))[:2])
-    seconds, _, index, _ = max(seen)
-    print(f"{places} workers, {len(seen)} items, {failed} failed")
-    print(f"slowest: item {index}, {'0.1 seconds or more' if seconds >= 0.1 else '?'}")
-    print(f"at work for 0.149 seconds or more: {'yes' if busy >= 0.149 else 'no'}")
+    failed = sum(item[2] for item in seen)
+    print(f"{len(seen)} items, {failed} failed")
+    seconds, slowest, _ = max(seen)
+    print(f"slowest: item {slowest}")
+    print(f"at least 0.1 seconds: {seconds >= 0.1:d}")
+    busy = sum(item[0] for item in seen)
+    print(f"busy for 0.149 at least: {busy >= 0.149:d}")

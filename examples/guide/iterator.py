@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Looks for primes in an endless stream of numbers, and stops at the fifth."""
+"""Looks for primes in an endless stream, up to the fifth."""
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from itertools import count, islice
@@ -12,14 +12,18 @@ def is_prime(n):
     return divisor * divisor > n
 
 
-# Pool.imap() and Executor.map() take all of their input before the first result: of an endless
-# one they never return any. So the window is made by hand (or by buffersize=8 from 3.14 on).
-def results(pool, task, numbers, window):
-    pending = deque(pool.submit(task, n) for n in islice(numbers, window))
+# imap() and map() take all of their input before the first
+# result: of an endless one they never return any. So here is a
+# window made by hand; from 3.14 on map() has buffersize=8.
+def results(pool, task, inputs, window):
+    pending = deque()
+    for n in islice(inputs, window):
+        pending.append(pool.submit(task, n))
     while pending:
         result = pending.popleft().result()
         yield result, len(pending)
-        pending.extend(pool.submit(task, n) for n in islice(numbers, 1))
+        for n in islice(inputs, 1):
+            pending.append(pool.submit(task, n))
 
 
 if __name__ == "__main__":

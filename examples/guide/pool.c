@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Maps a function over an array; then over one with an item that kills its worker. */
+/* Maps a function; then one that kills the worker of an item. */
 #include <mproc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -57,8 +57,7 @@ int main(void)
         printf("item %zu: its worker has died\n", error.index);
     print("the others", some);
 
-    must(MP_MAP(pool, square, in, out,
-                COUNT)); /* the pool has as many workers as before */
+    must(MP_MAP(pool, square, in, out, COUNT)); /* four workers, as before */
     print("squares", out);
     must(mp_pool_close(pool));
     must(mp_pool_join(pool, MP_FOREVER));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Maps a function over an array; then over one with an item that kills its worker."""
+"""Maps a function; then one that kills the worker of an item."""
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
@@ -11,8 +11,8 @@ def square(x):
 
 
 def fragile_square(x):
-    if x == 5:
-        os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does it when memory is out
+    if x == 5:  # killed, as the kernel does it without memory
+        os.kill(os.getpid(), signal.SIGKILL)
     return square(x)
 
 
@@ -25,13 +25,15 @@ if __name__ == "__main__":
     with ProcessPoolExecutor(4) as pool:
         show("squares", pool.map(square, numbers))
 
-    # A death breaks the executor: all that is not done fails, and nobody says which item it was.
-    # (A multiprocessing.Pool would wait for ever.) So each item needs an executor of its own.
+    # A death breaks the executor: all that is not done fails,
+    # and nobody says which item it was. (A Pool would wait for
+    # ever.) So each item needs an executor of its own.
     some = []
     for i in numbers:
         with ProcessPoolExecutor(1) as pool:
+            future = pool.submit(fragile_square, i)
             try:
-                some.append(pool.submit(fragile_square, i).result())
+                some.append(future.result())
             except BrokenProcessPool:
                 some.append(0)
                 print(f"item {i}: its worker has died")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Work under way: a deadline, a cancel, a callback, and a job that is chained to another. */
+/* A deadline, a cancel, a callback, a job after another. */
 #include <mproc.h>
 #include <stdio.h>
 #include <stdlib.h>

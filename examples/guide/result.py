@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Work under way: a deadline, a cancel, a callback, and a job that is chained to another."""
+"""A deadline, a cancel, a callback, a call after another."""
+import concurrent.futures
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, TimeoutError, wait
 
 
 def prepare(event):
@@ -18,20 +18,27 @@ def square_later(x):
     return square(x)
 
 
+def tell(future):  # in a thread of the executor's
+    print(f"callback: {future.result()}")
+
+
 if __name__ == "__main__":
     go = multiprocessing.Event()
-    with ProcessPoolExecutor(1, initializer=prepare, initargs=(go,)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        1, initializer=prepare, initargs=(go,)
+    ) as pool:
         r = [pool.submit(square_later, i + 2) for i in range(5)]
-        # Called by a thread of the executor's, whenever that comes to it.
-        r[1].add_done_callback(lambda f: print(f"callback: {f.result()}"))
+        r[1].add_done_callback(tell)
         try:
             r[0].result(timeout=0.05)
-        except TimeoutError:
+        except concurrent.futures.TimeoutError:
             print("not ready yet")
-        if r[4].cancel():  # r[1] and r[2] could not be: they wait in the worker's pipe
+        if r[4].cancel():  # r[1] and r[2] could not be
             print("the last one is canceled")
 
         go.set()
-        print(f"done: {len(wait(r).done)} of {len(r)}")
-        chained = pool.submit(square, r[0].result())  # only now: it takes a value
-        print(f"the square of the first square: {chained.result()}")
+        done = concurrent.futures.wait(r).done
+        print(f"done: {len(done)} of {len(r)}")
+        # Only now: it takes a value.
+        more = pool.submit(square, r[0].result())
+        print(f"the square of the first square: {more.result()}")

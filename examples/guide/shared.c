@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Three processes fill an array, count in an atomic, and hang blocks of their own into a list. */
+/* Three processes fill an array, count, and make a list. */
 #include <mproc.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ struct note {
 };
 
 struct board {
-    atomic_int filled; /* of the array's elements */
+    atomic_int filled; /* so many squares: needs no lock */
     mp_lock lock;      /* guards the list */
     struct note *notes;
 };
@@ -33,9 +33,10 @@ static int work(void *arg)
     struct note *note = mp_shared_alloc(sizeof *note);
     must(mp_shared_error());
     note->worker = *(int *)arg;
-    for (int i = note->worker; i < mp_array_length(squares);
-         i += 3, board->filled++)
+    for (int i = note->worker; i < mp_array_length(squares); i += 3) {
         squares[i] = i * i;
+        board->filled++;
+    }
     MP_WITH (&board->lock) {
         note->next = board->notes;
         board->notes = note; /* it stays when this process ends */
@@ -62,10 +63,11 @@ int main(void)
         must(mp_process_free(worker[i]));
     }
     printf("%d squares, the last is %d\n", board->filled, *MP_AT(squares, -1));
-    for (struct note *note; (note = board->notes) != NULL;
-         mp_shared_free(note)) {
+    while (board->notes != NULL) {
+        struct note *note = board->notes;
         board->notes = note->next;
         sum += note->worker;
+        mp_shared_free(note); /* whoever has allocated it */
     }
     printf("notes of workers that add up to %d\n", sum);
     must(mp_lock_fini(&board->lock));

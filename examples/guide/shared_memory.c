@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A block of memory under a name: made by one program, opened by another that knows the name. */
+/* A block of memory that another program finds by its name. */
 #include <mproc.h>
 #include <stdio.h>
 #include <stdlib.h>

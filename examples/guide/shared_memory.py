@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A block of memory under a name: made by one program, opened by another that knows the name."""
+"""A block of memory that another program finds by its name."""
 from multiprocessing import Process
 from multiprocessing.shared_memory import SharedMemory
 
@@ -17,7 +17,8 @@ def other_program(name):
 
 
 if __name__ == "__main__":
-    block = SharedMemory(create=True, size=100)  # the name is made up; name= chooses one
+    # The name is made up; name= chooses one.
+    block = SharedMemory(create=True, size=100)
     block.buf[:13] = b"good morning\0"
 
     other = Process(target=other_program, args=(block.name,))

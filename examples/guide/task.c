@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Five items: a text of any length, a failure, a crash, an endless one, one that minds the time. */
+/* A text, a failure, a crash, an endless item, a patient one. */
 #include <mproc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ enum { COUNT = 5 };
 
 static int task(const void *in, void *out, void *context)
 {
-    const char *text = "a text of any length";
+    const char *text = "any text";
 
     (void)in, (void)out, (void)context;
     if (mp_task_index() == 1)

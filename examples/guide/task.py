@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Five items: a text of any length, a failure, a crash, an endless one, one that minds the time."""
+"""A text, a failure, a crash, an endless item, a patient one."""
 import os
 import signal
 import time
@@ -7,14 +7,14 @@ from multiprocessing import Pipe, Process
 
 
 def task(i, soft_limit):
-    text, started = "a text of any length", time.monotonic()
+    text, end = "any text", time.monotonic() + soft_limit
     if i == 1:
         raise LookupError("no page 404")
     if i == 2:
         os.kill(os.getpid(), signal.SIGSEGV)
     while i == 3:
         time.sleep(1)
-    while i == 4 and time.monotonic() - started < soft_limit:
+    while i == 4 and time.monotonic() < end:
         text = "as much as there was time for"
     return text
 
@@ -26,8 +26,9 @@ def run(answer, *args):
         answer.send((False, str(error)))
 
 
-# Pools have no time limits: a task that does not end keeps its worker for ever. One that crashes
-# hangs a Pool and breaks a ProcessPoolExecutor. So each item gets a process of its own.
+# Pools have no time limits: who does not end keeps his worker
+# for ever. A crash hangs a Pool and breaks an executor. So each
+# item gets a process of its own.
 if __name__ == "__main__":
     for i in range(5):
         answer, other_end = Pipe(duplex=False)
@@ -40,7 +41,7 @@ if __name__ == "__main__":
         else:
             try:
                 good, text = answer.recv()
-                print(f"{i}: {text}" if good else f"{i} failed: {text}")
+                print(f"{i}{'' if good else ' failed'}: {text}")
             except EOFError:
                 p.join()
                 print(f"{i} crashed: signal {-p.exitcode}")
