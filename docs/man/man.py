@@ -54,11 +54,11 @@ def without_python(text):
 def summary(brief):
     """One line for whatis(1)."""
     text = roff.plain(without_python(brief)).rstrip(".")
-    text = text.replace("(3)", "()")
+    text = re.sub(r"\(\d\)", "()", text)
     for cut in (". ", "; ", ": ", " - ", ", "):
-        if len(text) > 70 and cut in text:
+        if len(text) > 76 and cut in text:
             text = text[:text.index(cut)]
-    return code(lowered(text)) if text.startswith("mp_") else roff.prose(lowered(text))
+    return roff.prose(lowered(text))
 
 
 def subject(name, brief):
@@ -90,6 +90,8 @@ class Manual:
         self.callbacks = {n: t for n, t in reference.types.items() if t["type"].endswith("(*")}
         self.sentence = {v["name"]: v["brief"].rstrip(".") for v in reference.enums["mp_error"]["values"]}
         self.sentence["MP_ENOMEM"] = "no memory: the region's limit, or the system's refusal"
+        self.sentence["MP_ESYS(EMFILE) and the like"] = "no descriptor is left"
+        self.sentence["MP_ESYS"] = "another failure of the system"
         self.all = {**reference.functions, **reference.macros}
 
     # Pages
@@ -245,25 +247,25 @@ class Manual:
         lines = [".SH RETURN VALUE"]
         parts = self.split(text)
         items = [self.item(part) for part in parts]
-        given = set(re.findall(CODE, text))
-        if sum(tag is not None for tag, _ in items) < 2 and len(parts) < 3:
-            return lines + sentences(self.extended(text, given, record["name"]))
+        given = {roff.plain(tag).removesuffix(" and the like") for tag, rest in items
+                 if tag and not rest.startswith("also ")}
         fresh = True
         for tag, rest in items:
             if tag is None:
-                rest = self.extended(rest, given, record["name"])
+                rest = self.extended(rest, given, record)
                 lines += ([] if fresh else [".PP"]) + sentences(rest)
             else:
                 meaning, _, after = rest.partition("\0")
-                lines += tagged(tag, meaning or self.sentence.get(roff.plain(tag), "an error of the system"))
+                lines += tagged(tag, meaning or self.sentence[roff.plain(tag)])
                 lines += [".PP", *sentences(after)] if after else []
             fresh = False
         return lines
 
     @staticmethod
-    def sentence_of(text):
+    def sentence_of(text, names):
         text = re.sub(r"^or (?=an? )", "It may also be ", text)
-        text = text[:1].upper() + text[1:]
+        if re.match(r"\w+", text) and re.match(r"\w+", text).group(0) not in (*names, "data_size"):
+            text = text[:1].upper() + text[1:]
         return text if text.endswith((".", "!")) else text + "."
 
     @staticmethod
@@ -285,21 +287,23 @@ class Manual:
             after = ""
             if rest.startswith(". "):
                 rest, after = "", rest[2:]
+            rest = re.sub(r"^ \(a success\)", "a success", rest)
             rest = re.sub(r"^(?:: | |, )", "", rest)
             return tag, rest + "\0" + after
-        found = re.match(r"(\d|\\-n|\\-\d|n >= 0|NULL)(?:: (.*)|, (.*)|$)", part)
+        found = re.match(r"(\d|\\-n|\\-\d|n >= 0|NULL)(?:: (.*)|, (?!or )(.*)| (if .*)|$)", part)
         if found:
             tag = roff.italic("n") + found.group(1)[1:] if found.group(1)[0] == "n" else found.group(1)
-            return tag, found.group(2) or found.group(3) or "success"
+            success = "success" + (", " + found.group(3) if found.group(3) else "")
+            return tag, found.group(2) or found.group(4) or success
         return None, part
 
-    def extended(self, text, given, name):
+    def extended(self, text, given, record):
         """A sentence, with the codes that it means without telling them."""
-        more = [bold(c) for c in self.implied(text, (name,)) if c not in given]
+        more = [bold(c) for c in self.implied(text, (record["name"],)) if c not in given]
         head, stop, rest = text.partition(". ")
         end = "" if not more else "; this is " + more[0] if len(more) == 1 else \
             "; these are %s and %s" % (", ".join(more[:-1]), more[-1])
-        return self.sentence_of(head + end + stop + rest)
+        return self.sentence_of(head + end + stop + rest, record["names"])
 
     def members(self, struct):
         lines = []

@@ -94,8 +94,9 @@ MP_BEGIN_DECLS
  *
  * Thread-safe; not async-signal-safe. Python: importing multiprocessing.
  *
- * @return 0; #MP_ENOMEM if not even the smallest region can be mapped; #MP_ESYS for another failure
- *         of the system
+ * @return 0; #MP_EINVAL: `MPROC_ARENA_LIMIT` in the environment is no size, see @ref shared;
+ *         #MP_ENOMEM: not even the smallest region can be mapped; another #MP_ESYS: a failure of
+ *         the system
  */
 MP_API int mp_init(void);
 

@@ -105,7 +105,7 @@ MP_BEGIN_DECLS
  * @return 0; #MP_EINVAL: out is NULL, processes < 0 or more than 4096, a negative or NaN number, a
  *         soft_signal that is none, a descriptor in keep that is not open, an option that is
  *         unknown or not in this release, a trace in place of something that is no ordinary file;
- *         why no file can be made where the trace shall be, as #MP_ESYS(ENOENT);
+ *         #MP_ESYS(ENOENT) and the like: no file can be made where the trace shall be;
  *         #MP_ESYS(EAGAIN): no more processes; #MP_ESYS(EMFILE): no more descriptors; #MP_ENOMEM;
  *         #MP_ECRASHED: the supervisor was killed at once; or a code of mp_init()
  */
@@ -163,7 +163,9 @@ MP_API int mp_pool_map(mp_pool *pool, mp_task task, const void *in, size_t in_si
  * @param in_size bytes of one input
  * @param out_size bytes of one output
  * @param count how many
- * @return 0, or a code of mp_pool_map() that is not an item's
+ * @return 0; #MP_EINVAL: no pool, no task, a NULL array, sizes that overflow, a task that was loaded
+ *         after the pool was made; #MP_ESTATE: closed, terminated, another process's pool, or its
+ *         supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
  */
 MP_API int mp_pool_map_async(mp_pool *pool, mp_result **out, mp_task task, const void *in,
                              size_t in_size, size_t out_size, size_t count);
@@ -200,7 +202,9 @@ MP_API int mp_pool_apply(mp_pool *pool, mp_task task, const void *in, size_t in_
  * @param in its input, copied unless it lies in shared memory
  * @param in_size bytes of it
  * @param out_size bytes of its output
- * @return 0, or a code of mp_pool_map() that is not an item's
+ * @return 0; #MP_EINVAL: no pool, no task, a NULL array, sizes that overflow, a task that was loaded
+ *         after the pool was made; #MP_ESTATE: closed, terminated, another process's pool, or its
+ *         supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
  */
 MP_API int mp_pool_apply_async(mp_pool *pool, mp_result **out, mp_task task, const void *in,
                                size_t in_size, size_t out_size);
@@ -229,7 +233,9 @@ MP_API int mp_pool_run(mp_pool *pool, const mp_job *job, double timeout);
  * @param pool a pool
  * @param[out] out the result, NULL on failure; owed to mp_result_free()
  * @param job the work
- * @return 0, or a code of mp_pool_run() that is not an item's
+ * @return 0; #MP_EINVAL: no pool, no task, a NULL array, sizes that overflow, unknown members of
+ *         job, a task that was loaded after the pool was made; #MP_ESTATE: closed, terminated,
+ *         another process's pool, or its supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
  */
 MP_API int mp_pool_submit(mp_pool *pool, mp_result **out, const mp_job *job);
 

@@ -137,14 +137,14 @@ MP_API int mp_process_terminate(mp_process *p);
 
 /** Sends SIGKILL to a process; otherwise as mp_process_terminate().
  *  Thread-safe; not async-signal-safe. Python: kill().
- *  @param p as there
- *  @return as there */
+ *  @param p a started child of the calling process, or the calling process itself
+ *  @return as mp_process_terminate() */
 MP_API int mp_process_kill(mp_process *p);
 
 /** Sends SIGINT to a process; otherwise as mp_process_terminate().
  *  Thread-safe; not async-signal-safe. Python: interrupt() (3.14).
- *  @param p as there
- *  @return as there */
+ *  @param p a started child of the calling process, or the calling process itself
+ *  @return as mp_process_terminate() */
 MP_API int mp_process_interrupt(mp_process *p);
 
 /**

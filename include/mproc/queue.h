@@ -108,9 +108,10 @@ MP_API int mp_queue_put(mp_queue *q, const void *data, size_t length, double tim
  * @param timeout seconds
  * @return the message's length, which may be 0; #MP_EEMPTY: empty until the deadline; #MP_EMSGSIZE:
  *         it does not fit, and stays; #MP_ECLOSED: closed, and nothing is left; #MP_EINVAL: no
- *         queue, buffer is NULL with a capacity, timeout is NaN; #MP_EAGAIN: as
- *         mp_queue_put(); #MP_EINTR; #MP_EBROKEN: somebody astray has written over the queue, whose
- *         next message is none
+ *         queue, buffer is NULL with a capacity, timeout is NaN; #MP_EAGAIN: an
+ *         internal lock was busy for 1 ms at a try, or, held by a process that is stopped, until
+ *         the deadline; #MP_EINTR; #MP_EBROKEN: somebody astray has written over the queue, whose
+ *         next message is none; #MP_ENOMEM: in a queue that redelivers, no memory to keep it by
  */
 MP_API ssize_t mp_queue_get(mp_queue *q, void *buffer, size_t capacity, double timeout);
 

@@ -100,8 +100,9 @@ MP_API int mp_semaphore_fini(mp_semaphore *semaphore);
  *
  * @param semaphore a semaphore
  * @param timeout seconds
- * @return 0; #MP_ETIMEDOUT; #MP_EINVAL: no semaphore, timeout is NaN; #MP_EINTR; of an owned
- *         semaphore also #MP_EAGAIN: a try, and its internal lock was busy; #MP_ENOMEM
+ * @return 0; #MP_ETIMEDOUT; #MP_EINVAL: no semaphore, timeout is NaN; #MP_EINTR; #MP_EAGAIN: an
+ *         owned semaphore, a try, and its internal lock was busy; #MP_ENOMEM: an owned semaphore,
+ *         no memory for what the thread's first call, or one holder more, needs
  */
 MP_API int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout);
 
@@ -114,7 +115,8 @@ MP_API int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout);
  * @param semaphore a semaphore
  * @param n how many, at least 1
  * @return 0; #MP_ESTATE: the value would exceed the bound, or INT_MAX; #MP_EPERM: the semaphore is
- *         owned, and the calling process holds fewer; #MP_EINVAL: no semaphore, n < 1
+ *         owned, and the calling process holds fewer; #MP_EINVAL: no semaphore, n < 1;
+ *         #MP_ENOMEM: an owned semaphore, no memory for what the thread's first call needs
  */
 MP_API int mp_semaphore_release(mp_semaphore *semaphore, int n);
 
