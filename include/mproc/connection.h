@@ -22,7 +22,7 @@
  *  is raised. A message that was being received by a process that is killed stays or is gone, never
  *  half there.
  *
- *  See @ref example_pipe "an example".
+ *  See the chapters @ref guide_pipe "Pipe" and @ref guide_connection "Connection".
  *  @{ */
 
 /** One end of a channel. */

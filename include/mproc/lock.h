@@ -18,7 +18,7 @@
  *  **When the owner dies** (its process, or only its thread) the next to acquire gets the lock and
  *  is told so once, by #MP_OWNERDEAD. A stopped owner (SIGSTOP) keeps others waiting.
  *
- *  See @ref example_barrier "an example".
+ *  See @ref guide_lock "the chapter".
  *  @{ */
 
 /** A lock. Its bytes are private; they are shared between processes and never copied. */

@@ -32,7 +32,7 @@
  *  disturbs nothing; the exit code then comes from the kernel's or the child's own record, else it
  *  is #MP_EXITCODE_UNKNOWN.
  *
- *  See @ref example_process "examples".
+ *  See @ref guide_process "the chapter".
  *  @{ */
 
 /** The exit code of a process that has not ended. */

@@ -22,7 +22,7 @@
  *  (SIGSTOP) within the few instructions in which it holds an internal lock delays the others until
  *  their deadlines; if the lock is the allocator's, which large messages need, until it goes on.
  *
- *  See @ref example_queue "an example".
+ *  See the chapters @ref guide_queue "Queue" and @ref guide_queue_delivery "Delivery".
  *  @{ */
 
 /** A queue, in shared memory. */

@@ -19,6 +19,8 @@
  *  **When the owner dies** (its process, or only its thread) the next to acquire gets the lock, at
  *  depth 1 however deep it was, and is told so once, by #MP_OWNERDEAD. A stopped owner (SIGSTOP)
  *  keeps others waiting.
+ *
+ *  See @ref guide_rlock "the chapter".
  *  @{ */
 
 /** A recursive lock. Its bytes are private; they are shared between processes and never copied. */

@@ -34,6 +34,8 @@
  *  internal lock delays the others until it goes on or their deadlines pass.
  *
  *  Waiters are not served in the order of their arrival.
+ *
+ *  See @ref guide_semaphore "the chapter".
  *  @{ */
 
 /** A semaphore. Its bytes are private; they are shared between processes and never copied. */

@@ -55,7 +55,7 @@
  *  100 ms, and descriptors are of no use. A process that is stopped (SIGSTOP) within mp_queue_put()
  *  keeps the descriptors of the queue readable.
  *
- *  See @ref example_eventloop "an example".
+ *  See @ref guide_wait "the chapter".
  *  @{ */
 
 /** What an #mp_waitable refers to. */
