@@ -8,8 +8,6 @@ MINOR    := $(word 2,$(numbers))
 VERSION  := $(MAJOR).$(MINOR).$(word 3,$(numbers))
 SONAME   := libmproc.so.$(MAJOR)
 
-$(eval $(call stamp,.version,$(VERSION)))
-
 LIB_SRC  := $(sort $(wildcard lib/*/*.c))
 LIB_OBJ  := $(LIB_SRC:lib/%.c=$(O)/obj/lib/%.o)
 # Without PLT: what the library calls is bound when the program starts, also in a static one that is

@@ -35,13 +35,16 @@ MAN_TREE := $(patsubst %/man3/,%,$(dir $(MAN_MADE)))
 EXAMPLE_FILES := $(filter-out %.o %.d,$(wildcard examples/*.* examples/Makefile))
 EXAMPLE_DIRS  := $(sort $(filter-out examples/,$(dir $(wildcard examples/*/*.*))))
 
-# $(call installation,copy): all that is installed. Each line: how, where, what.
-define installation
+# $(call library,copy) and $(call texts,copy): what is installed. Each line: how, where, what.
+define library
 $(Q)$(INSTALLER) $1 file LIBDIR $(addprefix $(O)/lib/,libmproc.a libmproc.so.$(VERSION) $(SONAME) libmproc.so)
 $(Q)$(INSTALLER) $1 file INCLUDEDIR $(wildcard include/*.h)
 $(Q)$(INSTALLER) $1 file INCLUDEDIR/mproc $(wildcard include/mproc/*.h)
 $(Q)$(INSTALLER) $1 fill PKGCONFIGDIR pkgconfig/mproc.pc.in
 $(Q)$(INSTALLER) $1 fill CMAKEDIR $(wildcard pkgconfig/*.cmake.in)
+endef
+
+define texts
 $(Q)$(INSTALLER) $1 file DOCDIR README.md CHANGELOG.md LICENSE
 $(Q)$(INSTALLER) $1 file DOCDIR/examples $(EXAMPLE_FILES)
 $(foreach d,$(EXAMPLE_DIRS),$(Q)$(INSTALLER) $1 file DOCDIR/$(d:/=) $(filter-out %.o %.d,$(wildcard $d*.*))
@@ -54,32 +57,40 @@ INSTALLER := pkgconfig/install.sh
 # Lets the dynamic linker know, where that is ours to do.
 LDCONFIG := [ -n "$$DESTDIR" ] || [ "$$(id -u)" != 0 ] || ldconfig 2>/dev/null || true
 
-.PHONY: install uninstall
+INSTALLING := install install-lib install-doc uninstall
+.PHONY: $(INSTALLING)
 
-install uninstall: export DESTDIR := $(DESTDIR)
-install uninstall: export PREFIX := $(PREFIX)
-install uninstall: export LIBDIR := $(LIBDIR)
-install uninstall: export INCLUDEDIR := $(INCLUDEDIR)
-install uninstall: export PKGCONFIGDIR := $(PKGCONFIGDIR)
-install uninstall: export CMAKEDIR := $(CMAKEDIR)
-install uninstall: export MANDIR := $(MANDIR)
-install uninstall: export DOCDIR := $(DOCDIR)
-install uninstall: export VERSION := $(VERSION)
-install uninstall: export MAJOR := $(MAJOR)
-install uninstall: export MINOR := $(MINOR)
-install uninstall: export SONAME := $(SONAME)
-install uninstall: export PRIVATE_LIBS := $(PRIVATE_LIBS)
-install uninstall: export LIBRARY := $(O)/lib/libmproc.so.$(VERSION)
-install uninstall: export RECORDS := $(O)/.installed
+$(INSTALLING): export DESTDIR := $(DESTDIR)
+$(INSTALLING): export PREFIX := $(PREFIX)
+$(INSTALLING): export LIBDIR := $(LIBDIR)
+$(INSTALLING): export INCLUDEDIR := $(INCLUDEDIR)
+$(INSTALLING): export PKGCONFIGDIR := $(PKGCONFIGDIR)
+$(INSTALLING): export CMAKEDIR := $(CMAKEDIR)
+$(INSTALLING): export MANDIR := $(MANDIR)
+$(INSTALLING): export DOCDIR := $(DOCDIR)
+$(INSTALLING): export VERSION := $(VERSION)
+$(INSTALLING): export MAJOR := $(MAJOR)
+$(INSTALLING): export MINOR := $(MINOR)
+$(INSTALLING): export SONAME := $(SONAME)
+$(INSTALLING): export PRIVATE_LIBS := $(PRIVATE_LIBS)
+$(INSTALLING): export LIBRARY := $(O)/lib/libmproc.so.$(VERSION)
+$(INSTALLING): export RECORDS := $(O)/.installed
 
-install: lib ## copies libraries, headers, texts, examples to PREFIX (/usr/local), below DESTDIR
-	$(call installation,copy)
+install: install-lib install-doc ## copies libraries, headers, texts, examples to PREFIX (/usr/local)
+
+install-lib: lib
+	$(call library,copy)
+	$(Q)$(INSTALLER) finish
+	$(Q)$(LDCONFIG)
+
+install-doc: | $(if $(filter install,$(MAKECMDGOALS)),install-lib)
+	$(call texts,copy)
 	$(Q)$(INSTALLER) finish
 	$(if $(MAN_TREE),,@echo '  (no manual pages: `make man` makes them, with doxygen and python3)')
 	$(if $(wildcard $(O)/docs/index.html),,@echo '  (no HTML: `make docs` makes it, with doxygen and graphviz)')
-	$(Q)$(LDCONFIG)
 
 uninstall: ## removes what install copied, and the directories that it made
-	$(call installation,list)
+	$(call library,list)
+	$(call texts,list)
 	$(Q)$(INSTALLER) remove
 	$(Q)$(LDCONFIG)
