@@ -51,10 +51,11 @@ def without_python(text):
     return re.sub(r"(?:^|(?<=[.?!)] ))Python(?::| has| had).*$", "", text).strip()
 
 
-def summary(brief):
+def summary(brief, calls):
     """One line for whatis(1)."""
     text = roff.plain(without_python(brief)).rstrip(".")
-    text = re.sub(r"\(\d\)", "()", text)
+    text = re.sub(r"; see .*", "", text)
+    text = re.sub(r"\b(\w+)\([37]\)", lambda m: m.group(1) + ("()" if m.group(1) in calls else ""), text)
     for cut in (". ", "; ", ": ", " - ", ", "):
         if len(text) > 76 and cut in text:
             text = text[:text.index(cut)]
@@ -104,7 +105,7 @@ class Manual:
                  ".\\\" Made from the comments of the headers by docs/man/man.py.",
                  ".TH %s %d %s %s %s" % (name.upper(), section, quoted(self.date),
                                          quoted("libmproc " + self.version), quoted("libmproc manual")),
-                 ".ad l", ".nr HY 0", ".SH NAME", ", ".join([name, *links]) + " \\- " + title]
+                 ".ad l", ".nh", ".nr HY 0", ".SH NAME", ", ".join([name, *links]) + " \\- " + title]
         text = "\n".join(head + lines) + "\n"
         me = bold(name) + "(%d)" % section
         text = text.replace("see " + me, "see above")
@@ -199,7 +200,7 @@ class Manual:
         found = re.search(r"(?:^|(?<=[.?!)] ))Python(: | has | had )(.*)$", text)
         if not found or found.group(2).strip() in ("\\-", "-", "\\-."):
             return ""
-        rest = found.group(2).strip()
+        rest = re.sub(r"\\fB(\w+)\\fR\([23]\)", r"\1()", found.group(2).strip())
         return rest if found.group(1) == ": " else "Python" + found.group(1) + rest
 
     def tail(self, threads, python):
@@ -378,7 +379,7 @@ class Manual:
         lines = [*self.library(), *self.synopsis(record, prototypes),
                  ".SH DESCRIPTION", *roff.blocks(content, first=True), *self.parameters(record),
                  *self.options_part(record), *self.returned(record), *self.tail(threads, python)]
-        self.write(3, name, summary(record["brief"]), [*lines, *self.see_also(record, "\n".join(lines))],
+        self.write(3, name, summary(record["brief"], self.all), [*lines, *self.see_also(record, "\n".join(lines))],
                    links)
 
     def macro(self, record):
@@ -399,7 +400,7 @@ class Manual:
             synopsis = self.synopsis(record, [(shape, record["names"])])
         lines = [*self.library(), *synopsis, ".SH DESCRIPTION", *roff.blocks(content, first=True),
                  *self.parameters(record), *self.returned(record), *self.tail(threads, python)]
-        self.write(3, name, summary(record["brief"]), [*lines, *self.see_also(record, "\n".join(lines))])
+        self.write(3, name, summary(record["brief"], self.all), [*lines, *self.see_also(record, "\n".join(lines))])
 
     def declaration(self, lines, record):
         return [".SH SYNOPSIS", ".nf", ".B #include <%s>" % record["header"], ".PP",
@@ -421,7 +422,7 @@ class Manual:
             members += [".SS %s" % enum["name"], *sentences(enum["brief"]), *self.enum_values(enum)]
         lines = [*self.library(), *self.declaration(rows, record), ".SH DESCRIPTION",
                  *roff.blocks(content, first=True), ".SH MEMBERS", *members, *self.tail(threads, python)]
-        self.write(3, record["name"], summary(record["brief"]),
+        self.write(3, record["name"], summary(record["brief"], self.all),
                    [*lines, *self.see_also(record, "\n".join(lines))])
 
     def callback(self, record):
@@ -430,7 +431,7 @@ class Manual:
         lines = [*self.library(), *self.declaration(["typedef " + text], record), ".SH DESCRIPTION",
                  *roff.blocks(content, first=True), *self.parameters(record), *self.returned(record),
                  *self.tail(threads, python)]
-        self.write(3, record["name"], summary(record["brief"]),
+        self.write(3, record["name"], summary(record["brief"], self.all),
                    [*lines, *self.see_also(record, "\n".join(lines))])
 
     def enum(self, record):
@@ -439,7 +440,7 @@ class Manual:
         content, threads, python = self.described(record, lambda brief: brief)
         lines = [*self.library(), *self.declaration(rows, record), ".SH DESCRIPTION",
                  *roff.blocks(content, first=True), *self.enum_values(record), *self.tail(threads, python)]
-        self.write(3, record["name"], summary(record["brief"]),
+        self.write(3, record["name"], summary(record["brief"], self.all),
                    [*lines, *self.see_also(record, "\n".join(lines))])
 
     def group(self, record):
@@ -466,7 +467,7 @@ class Manual:
         titles = lines + [bold("mproc_conventions") + "(7)", bold("mproc_errors") + "(7)"]
         references = self.see_also(also, re.sub(r"\\fB\w+\\fR\(3\)", "", "\n".join(titles)))
         references = [r for r in references if "(3)" not in r]
-        self.write(7, "mproc_" + name, summary(record["brief"]), [*lines, *references], links)
+        self.write(7, "mproc_" + name, summary(record["brief"], self.all), [*lines, *references], links)
 
     def code_list(self):
         """The codes, from the table of their meanings."""

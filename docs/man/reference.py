@@ -44,7 +44,7 @@ def copy_headers(source, work):
         groups |= set(re.findall(r"@defgroup (\w+)", header.read_text()))
     for header in headers:
         text = header.read_text()
-        text = re.sub(r"\n \*  ?See @ref (?:guide|example)_[^.@]*\.(?=\n)", "", text)
+        text = re.sub(r"\n \*  ?See [^.]*@ref (?:guide|example)_[^.]*\.(?=\n)", "", text)
         text = re.sub(r"[;,]\s(?:\*\s*)?see\s(?: \*\s*)?@ref (?:guide|example|insights)_\w+\s(?:"
                       r" \*\s*)?\"[^\"]*\"", "", text)
         text = re.sub(r"@ref (\w+)\s(?: \*\s*)?\"([^\"]*)\"", lambda m: m.group(0)

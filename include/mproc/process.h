@@ -230,7 +230,7 @@ MP_API void *mp_process_data(mp_process *p);
 
 /**
  * Describes the process in one line:
- * `<Process name='Process-1' pid=4796 parent=4755 stopped exitcode=-SIGTERM daemon>`.
+ * ``<Process name='Process-1' pid=4796 parent=4755 stopped exitcode=-SIGTERM daemon>``.
  *
  * Thread-safe. Python: repr().
  *
