@@ -23,7 +23,7 @@
  *  the others go on without it. Its place is kept until it goes on, too: the next round, or the one
  *  after that, waits for it.
  *
- *  See @ref example_barrier "an example".
+ *  See @ref guide_barrier "the chapter".
  *  @{ */
 
 /** A barrier. Its bytes are private; they are shared between processes and never copied. */

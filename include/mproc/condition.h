@@ -28,6 +28,8 @@
  *  notifies, else within 100 ms). If a process dies holding the lock, or only the thread that
  *  holds it ends, the next who gets it, also a waiter that takes it back, is told by
  *  #MP_OWNERDEAD; the condition itself stays whole.
+ *
+ *  See @ref guide_condition "the chapter".
  *  @{ */
 
 /** A condition. Its bytes are private; they are shared between processes and never copied. */

@@ -139,7 +139,7 @@ MP_API int mp_connection_poll(mp_connection *c, double timeout);
 /** The descriptor of a connection, readable when there is something to receive, for poll and epoll.
  *  It may also be readable when there is nothing, until a receive has found that out; it is never
  *  silent when there is something. That it is writable does not say that a message fits. Never
- *  read, write or close it. Thread-safe. Python: fileno().
+ *  read, write or close it. Thread-safe; not async-signal-safe. Python: fileno().
  *  @param c a connection
  *  @return the descriptor; #MP_ECLOSED; #MP_EINVAL: c is NULL */
 MP_API int mp_connection_fileno(const mp_connection *c);
@@ -155,17 +155,17 @@ MP_API int mp_connection_fileno(const mp_connection *c);
  */
 MP_API int mp_connection_close(mp_connection *c);
 
-/** Whether this process closed the connection. Thread-safe. Python: closed.
+/** Whether this process closed the connection. Thread-safe; not async-signal-safe. Python: closed.
  *  @param c a connection
  *  @return true if closed, and for NULL */
 MP_API bool mp_connection_closed(const mp_connection *c);
 
-/** Whether the connection can receive. Thread-safe. Python: readable.
+/** Whether the connection can receive. Thread-safe; not async-signal-safe. Python: readable.
  *  @param c a connection
  *  @return true if it can; false for NULL */
 MP_API bool mp_connection_readable(const mp_connection *c);
 
-/** Whether the connection can send. Thread-safe. Python: writable.
+/** Whether the connection can send. Thread-safe; not async-signal-safe. Python: writable.
  *  @param c a connection
  *  @return true if it can; false for NULL */
 MP_API bool mp_connection_writable(const mp_connection *c);

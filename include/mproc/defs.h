@@ -39,11 +39,15 @@
  *  - A blocking call goes on, with the same deadline, when a signal handler returns.
  *  - `mp_X_create(&x, ..., options)` makes an object; `options` may be NULL. In C,
  *    `mp_X_new(&x, ..., .name = "w")` is the same with keywords. `mp_X_free(x)` releases it.
+ *  - A function is thread-safe if any number of threads may call it at the same time, with the same
+ *    object, too; it is async-signal-safe if it may be called in a signal handler.
  *  - "Usable after a plain fork()" holds in the child of a threaded program, too, unless a function
  *    says otherwise: the library's own state is whole there. What other threads of the parent hold
  *    at that moment is theirs, as all that the parent holds: the child owns no lock and no permit.
  *  - In an options structure 0 always means "not given"; what the library does not know is
  *    #MP_EINVAL, never ignored.
+ *
+ *  See @ref guide_conventions "the chapter".
  *  @{ */
 
 /** Waits without limit. */

@@ -14,6 +14,8 @@
  *
  *  The numbers are part of the ABI: the library's own codes count down from -1001, and a failure of
  *  the system keeps its cause as #MP_ESYS of the errno value.
+ *
+ *  See @ref guide_conventions "the chapter" on conventions.
  *  @{ */
 
 /**

@@ -20,6 +20,8 @@
  *  **When a process dies** nothing of the event is harmed: it was set by then or it was not. If it
  *  died between setting the event and waking the others, they notice within 100 ms, or at the next
  *  mp_event_set(). Waiters that are dead or stopped (SIGSTOP) delay nobody.
+ *
+ *  See @ref guide_event "the chapter".
  *  @{ */
 
 /** An event. Its bytes are private; they are shared between processes and never copied. */

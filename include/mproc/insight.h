@@ -34,6 +34,8 @@
  *  20 us that follow upon each other are one slice, of at most 1 ms. An item that runs again stands
  *  there each time. About a million events are kept, in at most 42 MB of shared memory; then the
  *  oldest are dropped, and the file says how many. Python: the insights of the package mpire.
+ *
+ *  See @ref guide_insight "the chapter".
  *  @{ */
 
 /** How many of the slowest items are kept. */

@@ -24,6 +24,8 @@
  *  its output would have come, and the iteration goes on. When the supervisor is killed, items that
  *  were taken and not settled are #MP_ECRASHED, each of them; then next returns #MP_ESTATE once, if
  *  there might have been more input, and then #MP_EEOF.
+ *
+ *  See @ref guide_iterator "the chapter".
  *  @{ */
 
 /** An iteration over what a pool has done. */
@@ -104,7 +106,7 @@ MP_API int mp_as_completed(mp_iterator **out, mp_result **rs, int count);
  * Waits for the next item and returns it.
  *
  * After #MP_ETIMEDOUT and #MP_EINTR the iterator is as it was. Callbacks that are due run in it,
- * see @ref result. Not thread-safe for one iterator. Python:
+ * see @ref result. Not thread-safe for one iterator, not async-signal-safe. Python:
  * IMapIterator.next(timeout), `next(it)`.
  *
  * @param it an iterator
@@ -129,7 +131,7 @@ MP_API int mp_iterator_next(mp_iterator *it, void *out, size_t *index, double ti
  *
  * They lie in shared memory until the next mp_iterator_next() or mp_iterator_free(). Of
  * mp_as_completed(), for a result of several items: the whole array of outputs.
- * Not thread-safe for one iterator.
+ * Not thread-safe for one iterator, not async-signal-safe.
  *
  * @param it an iterator
  * @param[out] data where they are; NULL if there are none

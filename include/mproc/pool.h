@@ -28,7 +28,7 @@
  *  with it, and the processes that workers have started through this library. An item that is
  *  #MP_ECRASHED, or runs again, may have had its effects: nobody knows how far it came.
  *
- *  See @ref example_pool "an example".
+ *  See @ref guide_pool "the chapter".
  *  @{ */
 
 /** Worker processes and the work they were given. */
@@ -163,9 +163,9 @@ MP_API int mp_pool_map(mp_pool *pool, mp_task task, const void *in, size_t in_si
  * @param in_size bytes of one input
  * @param out_size bytes of one output
  * @param count how many
- * @return 0; #MP_EINVAL: no pool, no task, a NULL array, sizes that overflow, a task that was loaded
- *         after the pool was made; #MP_ESTATE: closed, terminated, another process's pool, or its
- *         supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
+ * @return 0; #MP_EINVAL: no pool, no task, a NULL array, sizes that overflow, a task that was
+ *         loaded after the pool was made; #MP_ESTATE: closed, terminated, another process's pool,
+ *         or its supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
  */
 MP_API int mp_pool_map_async(mp_pool *pool, mp_result **out, mp_task task, const void *in,
                              size_t in_size, size_t out_size, size_t count);
@@ -202,9 +202,9 @@ MP_API int mp_pool_apply(mp_pool *pool, mp_task task, const void *in, size_t in_
  * @param in its input, copied unless it lies in shared memory
  * @param in_size bytes of it
  * @param out_size bytes of its output
- * @return 0; #MP_EINVAL: no pool, no task, a NULL array, sizes that overflow, a task that was loaded
- *         after the pool was made; #MP_ESTATE: closed, terminated, another process's pool, or its
- *         supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
+ * @return 0; #MP_EINVAL: no pool, no task, a NULL array, sizes that overflow, a task that was
+ *         loaded after the pool was made; #MP_ESTATE: closed, terminated, another process's pool,
+ *         or its supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
  */
 MP_API int mp_pool_apply_async(mp_pool *pool, mp_result **out, mp_task task, const void *in,
                                size_t in_size, size_t out_size);
@@ -235,7 +235,8 @@ MP_API int mp_pool_run(mp_pool *pool, const mp_job *job, double timeout);
  * @param job the work
  * @return 0; #MP_EINVAL: no pool, no task, a NULL array, sizes that overflow, unknown members of
  *         job, a task that was loaded after the pool was made; #MP_ESTATE: closed, terminated,
- *         another process's pool, or its supervisor is gone; #MP_ETASK: the pool has failed; #MP_ENOMEM
+ *         another process's pool, or its supervisor is gone; #MP_ETASK: the pool has failed;
+ *         #MP_ENOMEM
  */
 MP_API int mp_pool_submit(mp_pool *pool, mp_result **out, const mp_job *job);
 

@@ -183,7 +183,8 @@ MP_API pid_t mp_process_pid(const mp_process *p);
  *  @return the id of the process that created p; 0 for NULL */
 MP_API pid_t mp_process_parent_pid(const mp_process *p);
 
-/** The name of a process. Thread-safe as long as nobody sets it meanwhile. Python: name.
+/** The name of a process. Thread-safe as long as nobody sets it meanwhile; not async-signal-safe.
+ *  Python: name.
  *  @param p a process
  *  @return a string that lives until the name is set or p is freed; NULL for NULL */
 MP_API const char *mp_process_name(const mp_process *p);
@@ -192,7 +193,7 @@ MP_API const char *mp_process_name(const mp_process *p);
  * Sets the name of a process. It has no meaning to the library; a running child does not learn of
  * it.
  *
- * Not thread-safe. Python: name.
+ * Not thread-safe, not async-signal-safe. Python: name.
  *
  * @param p a process
  * @param name the new name, copied
@@ -200,12 +201,13 @@ MP_API const char *mp_process_name(const mp_process *p);
  */
 MP_API int mp_process_set_name(mp_process *p, const char *name);
 
-/** Whether a process is daemonic. Thread-safe. Python: daemon.
+/** Whether a process is daemonic. Thread-safe; not async-signal-safe. Python: daemon.
  *  @param p a process
  *  @return true if it ends with its parent; false for NULL */
 MP_API bool mp_process_daemon(const mp_process *p);
 
-/** Makes a process daemonic or not, before its start. Not thread-safe. Python: daemon.
+/** Makes a process daemonic or not, before its start. Not thread-safe, not async-signal-safe.
+ *  Python: daemon.
  *  @param p a process that was not started
  *  @param daemon whether it ends with its parent
  *  @return 0; #MP_ESTATE: started already; #MP_EINVAL: p is NULL */
@@ -214,7 +216,8 @@ MP_API int mp_process_set_daemon(mp_process *p, bool daemon);
 /**
  * A descriptor that becomes readable when the process has ended, for poll and epoll.
  *
- * It belongs to p and lives as long; never close it. Thread-safe. Python: sentinel.
+ * It belongs to p and lives as long; never close it. Thread-safe; not async-signal-safe. Python:
+ * sentinel.
  *
  * @param p a started child of the calling process, or mp_parent_process()
  * @return the descriptor; #MP_ESTATE: not started, or not a child of the calling process;
@@ -223,7 +226,7 @@ MP_API int mp_process_set_daemon(mp_process *p, bool daemon);
 MP_API int mp_process_sentinel(const mp_process *p);
 
 /** The own data of a process with a subclass: parent and child each see their own copy from the
- *  start on. Thread-safe. Python: the attributes of a Process object.
+ *  start on. Thread-safe; not async-signal-safe. Python: the attributes of a Process object.
  *  @param p a process
  *  @return data_size bytes, aligned for any type; NULL without a subclass or without data */
 MP_API void *mp_process_data(mp_process *p);
@@ -232,7 +235,7 @@ MP_API void *mp_process_data(mp_process *p);
  * Describes the process in one line:
  * ``<Process name='Process-1' pid=4796 parent=4755 stopped exitcode=-SIGTERM daemon>``.
  *
- * Thread-safe. Python: repr().
+ * Thread-safe; not async-signal-safe. Python: repr().
  *
  * @param p a process, or NULL
  * @param buffer where to write; the text is cut to fit and always ends with a NUL
@@ -245,7 +248,7 @@ MP_API const char *mp_process_repr(const mp_process *p, char *buffer, size_t siz
 /**
  * Frees the calling process's handle of a process, and reaps the child if it has ended.
  *
- * Thread-safe as long as nobody uses p any more. Python: close().
+ * Thread-safe as long as nobody uses p any more; not async-signal-safe. Python: close().
  *
  * @param p a process, or NULL
  * @return 0; #MP_ESTATE: it is running (nothing is freed), or it is the calling process or its
@@ -254,13 +257,13 @@ MP_API const char *mp_process_repr(const mp_process *p, char *buffer, size_t siz
 MP_API int mp_process_free(mp_process *p);
 
 /** The object of the calling process; in a program that the library did not start: "MainProcess".
- *  Thread-safe. Python: current_process().
+ *  Thread-safe; not async-signal-safe. Python: current_process().
  *  @return the process; never freed; NULL only if memory is out */
 MP_API mp_process *mp_current_process(void);
 
 /** The object of the process that started the calling one: name, pid, join, is_alive and sentinel
  *  work on it.
- *  Thread-safe. Python: parent_process().
+ *  Thread-safe; not async-signal-safe. Python: parent_process().
  *  @return the parent; never freed; NULL in a program that the library did not start */
 MP_API mp_process *mp_parent_process(void);
 
@@ -277,16 +280,18 @@ MP_API mp_process *mp_parent_process(void);
 MP_API int mp_active_children(mp_process **children, int capacity);
 
 /** How many processors this process can use: the least of its affinity and its control group's
- *  quota, at least 1. Thread-safe. Python: os.process_cpu_count().
+ *  quota, at least 1. Thread-safe; not async-signal-safe. Python: os.process_cpu_count().
  *  @return the number */
 MP_API int mp_cpu_count(void);
 
-/** Sets the start method for processes that name none. Thread-safe. Python: set_start_method().
+/** Sets the start method for processes that name none. Thread-safe; not async-signal-safe. Python:
+ *  set_start_method().
  *  @param method an #mp_start_method
  *  @return 0; #MP_EINVAL: unknown, or not in this release */
 MP_API int mp_set_start_method(int method);
 
-/** The start method for processes that name none. Thread-safe. Python: get_start_method().
+/** The start method for processes that name none. Thread-safe; not async-signal-safe. Python:
+ *  get_start_method().
  *  @return an #mp_start_method */
 MP_API int mp_get_start_method(void);
 

@@ -33,6 +33,8 @@
  *
  *  **Chained work** (mp_result_then()) is started in the same calls, and in mp_pool_run(),
  *  mp_pool_map() and mp_pool_apply().
+ *
+ *  See @ref guide_result "the chapter".
  *  @{ */
 
 /** What mp_results_wait() waits for. */
@@ -84,7 +86,7 @@ MP_BEGIN_DECLS
 MP_API int mp_result_get(mp_result *r, void *out, size_t capacity, double timeout);
 
 /**
- * Waits until the work is done, well or not. Thread-safe.
+ * Waits until the work is done, well or not. Thread-safe; not async-signal-safe.
  *
  * @param r a result
  * @param timeout seconds
@@ -92,12 +94,13 @@ MP_API int mp_result_get(mp_result *r, void *out, size_t capacity, double timeou
  */
 MP_API int mp_result_wait(mp_result *r, double timeout);
 
-/** Whether the work is done. Thread-safe. Python: ready(), done().
+/** Whether the work is done. Thread-safe; not async-signal-safe. Python: ready(), done().
  *  @param r a result
  *  @return true if get would not wait; false for NULL */
 MP_API bool mp_result_ready(mp_result *r);
 
-/** Whether the work is done and no item failed. Thread-safe. Python: successful().
+/** Whether the work is done and no item failed. Thread-safe; not async-signal-safe. Python:
+ *  successful().
  *  @param r a result
  *  @return true if so; false while it is not done */
 MP_API bool mp_result_successful(mp_result *r);
@@ -207,7 +210,7 @@ MP_API int mp_result_error(const mp_result *r, mp_task_error *error);
 
 /**
  * Tells what happened to the lowest failed item of this thread's last mp_pool_map(),
- * mp_pool_apply(), mp_pool_run() or mp_iterator_next(). Thread-safe.
+ * mp_pool_apply(), mp_pool_run() or mp_iterator_next(). Thread-safe; not async-signal-safe.
  *
  * @param[out] error filled if something failed
  * @return 1: filled; 0: nothing failed, or there was no such call; #MP_EINVAL: NULL

@@ -57,6 +57,8 @@
  *  size, process, and where, as file and offset for addr2line. Objects of the library (a queue, a
  *  lock) are told at the library's function that made them. `MPROC_DEBUG` is a list with commas; a
  *  word that is not known is told on stderr. Without it nothing is ever printed.
+ *
+ *  See @ref guide_shared "the chapter".
  *  @{ */
 
 MP_BEGIN_DECLS

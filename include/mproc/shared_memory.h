@@ -39,6 +39,8 @@
  *  **When somebody truncates the file** it is an error where it can be had: at an attach that asks
  *  for a length, and in mp_shared_memory_check(). Touching bytes that are gone is a SIGBUS; files
  *  in /dev/shm cannot be sealed against it.
+ *
+ *  See @ref guide_shared_memory "the chapter".
  *  @{ */
 
 /** A named block, as this process sees it. */
@@ -140,7 +142,7 @@ MP_API int mp_shared_memory_close(mp_shared_memory *memory);
 MP_API int mp_shared_memory_unlink(mp_shared_memory *memory);
 
 /** Closes the handle of a named block and frees it; never unlinks.
- *  Not thread-safe: nobody else may use the handle.
+ *  Not thread-safe, not async-signal-safe: nobody else may use the handle.
  *  @param memory a handle, or NULL */
 MP_API void mp_shared_memory_free(mp_shared_memory *memory);
 

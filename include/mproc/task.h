@@ -27,6 +27,8 @@
  *  main thread. Functions appear by name if their file has it: exported ones always, static ones
  *  unless it was stripped; link with `-g` or without `-s`. A file that only the worker has loaded
  *  appears as an address.
+ *
+ *  See @ref guide_task "the chapter".
  *  @{ */
 
 /**
