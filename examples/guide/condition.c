@@ -48,8 +48,7 @@ int main(void)
         MP_WITH (&account->changed) {
             account->balance += paid;
             printf("paid %d\n", paid);
-            must(
-                fflush(stdout)); /* the lines of two processes in their order */
+            must(fflush(stdout)); /* before the buyer prints */
             must(mp_condition_notify_all(&account->changed));
         }
     must(mp_process_join(buyer, MP_FOREVER));

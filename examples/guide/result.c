@@ -44,8 +44,7 @@ int main(void)
         .size = sizeof more, .task = square, .out_size = sizeof(long)};
     mp_pool *pool;
     long x, y;
-    must(mp_event_new(
-        &go)); /* before the pool: its workers know what existed then */
+    must(mp_event_new(&go)); /* workers know what existed before them */
     must(mp_pool_new(&pool, .processes = 1));
     for (int i = 0; i < COUNT; i++) {
         x = i + 2;
@@ -53,8 +52,7 @@ int main(void)
                                  sizeof x));
     }
     must(mp_result_add_done_callback(r[1], tell, &y));
-    must(mp_result_then(r[0], &chained,
-                        &more)); /* gets what r[0] will put out */
+    must(mp_result_then(r[0], &chained, &more)); /* its input: that output */
     if (mp_result_get(r[0], &x, sizeof x, 0.05) == MP_ETIMEDOUT)
         printf("not ready yet\n");
     if (mp_result_cancel(r[4]) == 0)

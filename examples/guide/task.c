@@ -48,8 +48,7 @@ int main(void)
 
     must(mp_pool_new(&pool, .processes = 2));
     must(mp_pool_submit(pool, &r, &job));
-    must(mp_result_wait(
-        r, MP_FOREVER)); /* 0: all is decided, whatever came of it */
+    must(mp_result_wait(r, MP_FOREVER)); /* until all is decided */
     for (size_t i = 0; i < COUNT; i++) {
         const void *text;
         size_t length;
