@@ -30,4 +30,4 @@ env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/nonexistent \
 }
 cd ..
 rm -rf "$name"
-ls -- *.deb | sed "s|^|  $build/deb/|"
+printf "  $build/deb/%s\n" *.deb
