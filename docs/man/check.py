@@ -4,9 +4,9 @@
 
     check.py MAN INCLUDE LEDGER
 
-That there is one for each function of LEDGER and each macro and structure of INCLUDE, with what belongs
-into it; that mandoc and groff have nothing to say; that what a page refers to exists; that man, whatis
-and apropos find them. At first each check is shown pages that it must not let pass.
+That there is one for each function of LEDGER and each macro and structure of INCLUDE, with what
+belongs into it; that mandoc and groff have nothing to say; that what a page refers to exists; that
+man, whatis and apropos find them. At first each check is shown pages that it must not let pass.
 """
 
 import pathlib
@@ -16,14 +16,17 @@ import subprocess
 import sys
 import tempfile
 
-TOOLS = {"mandoc": "mandoc", "groff": "groff", "man": "man-db", "mandb": "man-db", "whatis": "man-db",
-         "lexgrog": "man-db", "makewhatis": "mandoc"}
+TOOLS = {"mandoc": "mandoc", "makewhatis": "mandoc", "groff": "groff", "man": "man-db",
+         "mandb": "man-db", "whatis": "man-db", "apropos": "man-db"}
+# What of the comments' own notation must not be left over.
+STRAY = r"@\w|#mp_|#MP_|&[a-z]+;|\*\*[A-Z]|``|\\f|\(3\)\(|[Ss]ee the chapter"
 STATEMENTS = ("MP_WITH", "MP_WITH_STATUS", "MP_ERROR_LIST")
 SECTIONS = ["NAME", "LIBRARY", "SYNOPSIS", "DESCRIPTION", "SEE ALSO"]
 
 
 def run(*command, **more):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          **more)
 
 
 class Pages:
@@ -66,7 +69,8 @@ def by_links(pages):
         for name, section in re.findall(r"\\fB(mp(?:roc)?_\w+|MP_\w+)\\fR\((\d)\)", text) + \
                 re.findall(r"^\.BR (mp(?:roc)?_\w+|mproc|MP_\w+) \((\d)\)", text, re.M):
             if (name, section) not in pages.names:
-                found.append("%s: refers to %s(%s), which is not there" % (file.name, name, section))
+                found.append("%s: there is no %s(%s), to which it refers" %
+                             (file.name, name, section))
     return found
 
 
@@ -75,7 +79,7 @@ def by_text(pages):
     found, page = [], "?"
     for line in groff(pages, "-P-cbou", "-rLL=78n"):
         page = (re.findall(r"^(\w+\(\d\)) .* \1$", line) or [page])[0]
-        left = re.search(r"@\w|#mp_|#MP_|&[a-z]+;|\*\*[A-Z]|``|\\f|\(3\)\(|[Ss]ee the chapter", line)
+        left = re.search(STRAY, line)
         if left:
             found.append("%s: has a stray %s: %s" % (page, left.group(0), line))
         if len(line) > 80:
@@ -92,10 +96,11 @@ def by_parts(pages):
         name = re.search(r"^\.SH NAME\n(.*) \\- .", text, re.M)
         if not name or file.stem not in name.group(1).split(", "):
             missing.append("its name in NAME")
-        returns = re.search(r"^\.BI? \"(?!void %s)[^\"\n]*\b%s\(" % (file.stem, file.stem), text, re.M)
+        returns = re.search(r"^\.BI? \"(?!void {0})[^\"\n]*\b{0}\(".format(file.stem), text, re.M)
         if returns and file.stem not in STATEMENTS and "RETURN VALUE" not in sections:
             missing.append("RETURN VALUE")
-        if re.search(r"^\.BI? \"[^\"\n]*\bmp_\w+\(", text, re.M) and "THREADS, SIGNALS AND FORK" not in sections:
+        called = re.search(r"^\.BI? \"[^\"\n]*\bmp_\w+\(", text, re.M)
+        if called and "THREADS, SIGNALS AND FORK" not in sections:
             missing.append("what it says of threads")
         found += ["%s: has no %s" % (file.name, m) for m in missing]
     return found
@@ -107,9 +112,10 @@ def by_ledger(pages, ledger, headers):
     text = "\n".join(headers)
     macros = re.findall(r"^ *#define ((?:mp|MP)_[A-Za-z_]+)\(", text, re.M)
     macros = [m for m in macros if not m.startswith("MP_I_")]
-    structs = [s for s in re.findall(r"^typedef struct (mp_\w+) \{", text, re.M) if s != "mp_i_guard"]
+    structs = re.findall(r"^typedef struct (mp_(?!i_)\w+) \{", text, re.M)
     found += ["%s: has no page" % n for n in {*macros, *structs} if not pages.target(n).is_file()]
-    for struct, body in re.findall(r"^typedef struct (mp_\w+_options) \{(.*?)\n\} ", text, re.M | re.S):
+    bodies = re.findall(r"^typedef struct (mp_\w+_options) \{(.*?)\n\} ", text, re.M | re.S)
+    for struct, body in bodies:
         file = pages.target(struct)
         shown = file.read_text() if file.is_file() else ""
         body = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
@@ -123,6 +129,7 @@ def by_search(pages, scratch):
     """man, whatis and apropos of man-db, and those of mandoc, find what is there."""
     found, names = [], sorted(n for n, _ in pages.names)
     copy = scratch / "man"
+    scratch.mkdir(exist_ok=True)
     shutil.copytree(pages.folder, copy, ignore=shutil.ignore_patterns(".*"))
     said = run("mandb", "--user-db", "--quiet", "--create", str(copy)).stdout
     found += ["mandb: " + line for line in said.splitlines()]
@@ -160,7 +167,7 @@ def must_fail(scratch):
         (folder / "man3" / (name + ".3")).write_text(text)
         if not check(Pages(folder)):
             asleep.append("%s() let pass what is wrong" % check.__name__)
-    if not by_ledger(Pages(folder), ["mp_absent"], []) or not by_search(Pages(folder), folder):
+    if not by_ledger(Pages(folder), ["mp_absent"], []) or not by_search(Pages(folder), scratch / "search"):
         asleep.append("by_ledger() or by_search() let pass what is wrong")
     return asleep
 

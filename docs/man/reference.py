@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What the comments of the headers say: Doxygen's XML of a run of our own, read into plain records."""
+"""What the comments of the headers say: Doxygen's XML of a run of our own, as plain records."""
 
 import pathlib
 import re
 import subprocess
 import xml.etree.ElementTree as ET
 
+from phrases import joined
 from roff import bold, code, italic, prose
 
 CONFIG = """
@@ -31,6 +32,9 @@ QUIET                  = YES
 WARN_AS_ERROR          = FAIL_ON_WARNINGS
 """
 
+# What stands out in running text: functions, constants, names of the library, signals.
+NAMES = (r"\b[a-z_][a-z0-9_]*\(\)|\bMP(?:ROC)?_[A-Z_]+\b(?:\([A-Z]+\))?(?:\(\))?|"
+         r"\bmp_\w+\b(?:\(\))?|\bSIG[A-Z]{3,}\b")
 SYSTEM = {"fork": 2, "exit": 3, "malloc": 3, "free": 3, "poll": 2, "wait": 2, "execve": 2,
           "close": 2, "longjmp": 3, "closefrom": 3, "main": 0, "shm_unlink": 3}
 
@@ -66,7 +70,8 @@ class Reference:
         roots = [ET.parse(f).getroot()[0] for f in sorted((work / "xml").glob("group__*.xml"))]
         structs = {c.get("id"): c for c in (ET.parse(f).getroot()[0] for f in
                                             sorted((work / "xml").glob("struct*.xml")))}
-        self.titles = {g.get("id"): g.findtext("title") for g in roots}
+        self.titles = {g.get("id"): (g.findtext("title"), g.findtext("compoundname"))
+                       for g in roots}
         self.known = {m.findtext("name") for g in roots for m in g.iter("memberdef")
                       if m.get("kind") == "function" or m.find("param") is not None}
         self.paged = {n.findtext("name") for g in roots for n in g.iter("memberdef")
@@ -126,7 +131,7 @@ class Reference:
             kind, args = self.flat(member.find("type")), member.findtext("argsstring") or ""
             if member.get("kind") == "variable":
                 fields.append({"name": member.findtext("name"), "type": kind, "args": args,
-                               "inner": "::@" in kind, **self.texts(member)})
+                               **self.texts(member)})
         return fields
 
     def texts(self, node):
@@ -136,16 +141,19 @@ class Reference:
                        "out": [n.get("direction") for n in item.iter("parametername")],
                        "text": self.inline_of(item.find("parameterdescription"))}
                       for item in details.iter("parameteritem")]
-        returns = [self.inline_of(s) for s in details.iter("simplesect") if s.get("kind") == "return"]
-        return {"brief": self.inline_of(node.find("briefdescription")),
-                "details": self.blocks_of(details), "parameters": parameters,
+        returns = [self.inline_of(section) for section in details.iter("simplesect")
+                   if section.get("kind") == "return"]
+        brief, content = self.inline_of(node.find("briefdescription")), self.blocks_of(details)
+        return {"brief": brief, "details": content, "parameters": parameters,
+                "text": joined(([("text", brief)] if brief else []) + content),
                 "returns": " ".join(returns)}
 
     @staticmethod
     def has_members(typedef, structs):
         """Whether it is a structure with more than bytes of its own."""
         struct = structs.get(next((r.get("refid") for r in typedef.iter("ref")), None))
-        return struct is not None and [m.findtext("name") for m in struct.iter("memberdef")] != ["opaque"]
+        names = [m.findtext("name") for m in struct.iter("memberdef")] if struct is not None else []
+        return names not in ([], ["opaque"])
 
     @staticmethod
     def flat(node):
@@ -195,9 +203,8 @@ class Reference:
             if word.endswith("()"):
                 return self.call(word[:-2])
             return bold(word) if word not in ("MPROC",) else word
-        pattern = r"\b[a-z_][a-z0-9_]*\(\)|\bMP(?:ROC)?_[A-Z_]+\b(?:\([A-Z]+\))?(?:\(\))?|\bmp_\w+\b(?:\(\))?|\bSIG[A-Z]{3,}\b"
         parts, at = [], 0
-        for match in re.finditer(pattern, text or ""):
+        for match in re.finditer(NAMES, text or ""):
             parts += [prose(text[at:match.start()]), name(match)]
             at = match.end()
         return "".join(parts) + prose((text or "")[at:])
@@ -209,9 +216,10 @@ class Reference:
 
     def inline(self, node, before):
         text = "".join(node.itertext())
-        if node.tag == "ref" and node.get("kindref") == "compound" and node.get("refid") in self.titles:
-            page = "%s(7)" % bold("mproc_" + node.get("refid")[len("group__"):].replace("__", "_"))
-            alone = text == self.titles[node.get("refid")] or re.search(r"\b[Ss]ee $", before)
+        if node.tag == "ref" and node.get("refid") in self.titles:
+            title, name = self.titles[node.get("refid")]
+            page = bold("mproc_" + name) + "(7)"
+            alone = text == title or re.search(r"\b[Ss]ee $", before)
             return page if alone else prose(text) + " (see " + page + ")"
         if node.tag == "ref":
             if text in self.paged:
