@@ -14,6 +14,12 @@ has() {
 # Whether what the package is for works, wherever it came from.
 works() {
     case $1 in
+    abigail-tools) command -v abidiff >/dev/null ;;
+    debhelper) command -v dh >/dev/null ;;
+    devscripts) command -v hardening-check >/dev/null ;;
+    dpkg-dev) command -v dpkg-buildpackage >/dev/null ;;
+    doxygen-awesome-css) [ -e /usr/share/doxygen-awesome-css/doxygen-awesome.css ] ;;
+    graphviz) command -v dot >/dev/null ;;
     libboost-dev) has boost/interprocess/ipc/message_queue.hpp c++ ;;
     libqb-dev) has qb/qbrb.h ;;
     libzmq3-dev) has zmq.h ;;
