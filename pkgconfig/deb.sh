@@ -30,4 +30,4 @@ env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/nonexistent \
 }
 cd ..
 rm -rf "$name"
-printf "  $build/deb/%s\n" *.deb
+for package in *.deb; do echo "  $build/deb/$package"; done
