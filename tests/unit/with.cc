@@ -7,8 +7,7 @@ template <typename T> static int depth_in_block(T *object, int (*count)(T *))
 {
     for (int i = 0; i < 2; i++) {
         int rc = 99;
-        MP_WITH_STATUS(object, rc)
-        {
+        MP_WITH_STATUS (object, rc) {
             if (i == 0)
                 continue; /* leaves the block, not the loop */
             return rc == 0 ? count(object) : -1;
