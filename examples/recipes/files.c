@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Counts the lines of the files that it is given, some files at a time, and prints them in order. */
+/* Counts the lines of the files that it is given, some at a time, and prints them in order. */
 #include <errno.h>
 #include <mproc.h>
 #include <stdio.h>

@@ -17,7 +17,7 @@ typedef unsigned char row[COLUMNS];
 
 static struct world {
     row *now, *next;
-} * world; /* set before the workers are made; what it points to is shared, so a swap reaches them */
+} *world; /* set before the workers are made; what it points to is shared: a swap reaches them */
 
 static int live(const void *in, void *out, void *context)
 {
