@@ -146,7 +146,7 @@ class Manual:
 
     def function(self, record):
         name, links = record["name"], []
-        content, threads, python = described(record, lambda brief: subject(name, brief))
+        content, threads, python = described(record, lambda brief: subject(record, brief))
         declarations = [declare.prototype(record["definition"] + record["args"] + ";",
                                           record["names"])]
         made = object_of(record)
@@ -169,7 +169,7 @@ class Manual:
         name = record["name"]
         if name not in declare.MACROS:
             raise SystemExit("man: add the form of %s to MACROS in docs/man/declare.py" % name)
-        content, threads, python = described(record, lambda brief: subject(name, brief))
+        content, threads, python = described(record, lambda brief: subject(record, brief))
         self.entry(record, [
             *declare.synopsis([record["header"]],
                               declare.prototype(declare.MACROS[name], record["names"])),

@@ -55,15 +55,15 @@ def summary(brief, calls):
     return roff.prose(lowered(text))
 
 
-def subject(name, brief):
+def subject(record, brief):
     """The first sentence, made to begin with the name: "mp_queue_put() puts one message ..."."""
     first = brief.split(" ", 1)[0].rstrip(",.:;")
-    me = bold(name) + "()"
+    me = bold(record["name"]) + "()"
     if re.match(r"(Whether|How|Who|Where|Why|Which)$", first):
         return "%s tells %s" % (me, lowered(brief))
-    if first in ("The", "One"):
+    if first in ("The", "One", "A", "An") and record["returns"]:
         return "%s returns %s" % (me, lowered(brief))
-    if brief.startswith("\\fB") or first in ("A", "An"):
+    if brief.startswith("\\fB") or first in ("The", "One", "A", "An"):
         return "%s is %s" % (me, lowered(brief))
     return "%s %s" % (me, lowered(brief))
 

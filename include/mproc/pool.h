@@ -139,6 +139,8 @@ MP_API int mp_pool_map(mp_pool *pool, mp_task task, const void *in, size_t in_si
 /**
  * mp_pool_map() with the sizes of the arrays' elements: `MP_MAP(pool, square, in, out, 100)`.
  *
+ * Thread-safe; not async-signal-safe; only in the process that created the pool. Python: map().
+ *
  * @param pool a pool
  * @param task the function
  * @param in an array of inputs, of any type
@@ -350,7 +352,8 @@ MP_API int mp_pool_join(mp_pool *pool, double timeout);
  *  orderly way. In a process that inherited the handle it frees that copy alone. Results stay, and
  *  are done by then. No other thread may be in a call with the pool, or be waiting for one of its
  *  results: mp_pool_terminate() lets those return first.
- *  Thread-safe as long as nobody else uses it; not async-signal-safe.
+ *  Thread-safe as long as nobody else uses it; not async-signal-safe. Python: the end of
+ *  `with Pool():`.
  *  @param pool a pool, or NULL */
 MP_API void mp_pool_free(mp_pool *pool);
 

@@ -359,8 +359,10 @@ template <class Value> inline int MP_GET(mp_queue *q, Value *pointer, double tim
 #else
 
 /**
- * Puts one value in, a scalar or a structure: `MP_PUT(q, 42, MP_FOREVER)`. Arrays are refused by
- * the compiler. C++ has a template of the same name.
+ * Puts one value into a queue, a scalar or a structure: `MP_PUT(q, 42, MP_FOREVER)`. Arrays are
+ * refused by the compiler. C++ has a template of the same name.
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: put().
  *
  * @param q a queue
  * @param value the value; its type is what counts: 42 is an int
@@ -371,7 +373,10 @@ template <class Value> inline int MP_GET(mp_queue *q, Value *pointer, double tim
     mp_queue_put((q), (__typeof__(value)[1]){value}, sizeof(__typeof__(value)), (timeout))
 
 /**
- * Gets one value: `long x; MP_GET(q, &x, MP_FOREVER)`. C++ has a template of the same name.
+ * Gets one value out of a queue: `long x; MP_GET(q, &x, MP_FOREVER)`. C++ has a template of the
+ * same name.
+ *
+ * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: get().
  *
  * @param q a queue
  * @param pointer where the value goes

@@ -86,7 +86,10 @@ MP_BEGIN_DECLS
 MP_API int mp_result_get(mp_result *r, void *out, size_t capacity, double timeout);
 
 /**
- * Waits until the work is done, well or not. Thread-safe; not async-signal-safe.
+ * Waits until the work is done, well or not.
+ *
+ * Thread-safe; not async-signal-safe; only in the process that submitted. Python:
+ * AsyncResult.wait().
  *
  * @param r a result
  * @param timeout seconds
@@ -199,7 +202,8 @@ MP_API int mp_results_wait(mp_result **rs, int count, int when, double timeout);
 /**
  * Tells what happened to the lowest item that failed.
  *
- * Thread-safe; not async-signal-safe; only in the process that submitted.
+ * Thread-safe; not async-signal-safe; only in the process that submitted. Python:
+ * Future.exception().
  *
  * @param r a result
  * @param[out] error filled if something failed

@@ -93,7 +93,7 @@ MP_API int mp_arena_configure(const mp_arena_options *options);
 MP_API void *mp_shared_alloc(size_t size);
 
 /**
- * Allocates a zeroed block for an array.
+ * Allocates a zeroed block of shared memory for an array.
  *
  * Thread-safe; not async-signal-safe; usable after a plain fork().
  *
@@ -124,7 +124,7 @@ MP_API void mp_shared_free(void *p);
 MP_API int mp_shared_error(void);
 
 /**
- * Allocates a block and copies the initial bytes into it; MP_VALUE() calls it.
+ * Allocates a block of shared memory and copies the initial bytes into it; MP_VALUE() calls it.
  *
  * Thread-safe; not async-signal-safe; usable after a plain fork().
  *
@@ -136,7 +136,8 @@ MP_API int mp_shared_error(void);
 MP_API void *mp_shared_value(const void *initial, size_t size, size_t alignment);
 
 /**
- * Allocates a zeroed block that knows how many elements it has; MP_ARRAY() calls it.
+ * Allocates a shared array: a zeroed block that knows how many elements it has; MP_ARRAY() calls
+ * it.
  *
  * Thread-safe; not async-signal-safe; usable after a plain fork().
  *

@@ -136,6 +136,8 @@ static inline mp_i_guard mp_i_enter(mp_semaphore *object, int *status)
 /**
  * MP_WITH() that tells what acquiring returned: 0, #MP_OWNERDEAD, or the code of a failure.
  *
+ * Thread-safe; not async-signal-safe; usable after a plain fork().
+ *
  * @param object a mp_lock *, mp_rlock *, mp_condition * or mp_semaphore *
  * @param rc an int variable, set before the block runs or is skipped
  */
