@@ -26,8 +26,8 @@ SECTIONS = ["NAME", "LIBRARY", "SYNOPSIS", "DESCRIPTION", "SEE ALSO"]
 
 
 def run(*command, **more):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          **more)
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          encoding="utf-8", errors="replace", **more)
 
 
 class Pages:
@@ -36,7 +36,7 @@ class Pages:
     def __init__(self, folder):
         self.folder = folder
         files = sorted([*folder.glob("man3/*.3"), *folder.glob("man7/*.7")])
-        texts = {file: file.read_text() for file in files}
+        texts = {file: file.read_text(encoding="ascii") for file in files}
         self.links = {f: t.split()[1] for f, t in texts.items() if t.startswith(".so ")}
         self.real = [f for f in files if f not in self.links]
         self.text = {f: texts[f] for f in self.real}
@@ -168,8 +168,10 @@ def must_fail(scratch):
         (folder / "man3" / (name + ".3")).write_text(text)
         if not check(Pages(folder)):
             asleep.append("%s() let pass what is wrong" % check.__name__)
-    if not by_ledger(Pages(folder), ["mp_absent"], []) or not by_search(Pages(folder), scratch / "search"):
-        asleep.append("by_ledger() or by_search() let pass what is wrong")
+    if not by_ledger(Pages(folder), ["mp_absent"], []):
+        asleep.append("by_ledger() let pass what is wrong")
+    if not by_search(Pages(folder), scratch / "search"):
+        asleep.append("by_search() let pass what is wrong")
     return asleep
 
 
@@ -181,7 +183,7 @@ def main():
     folder, include, ledger = map(pathlib.Path, sys.argv[1:])
     pages = Pages(folder.resolve())
     names = re.findall(r"^\s*(mp_\w+);", ledger.read_text(), re.M)
-    headers = [f.read_text() for f in sorted(include.rglob("*.h"))]
+    headers = [f.read_text(encoding="utf-8") for f in sorted(include.rglob("*.h"))]
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         faults = must_fail(scratch)

@@ -69,7 +69,7 @@ class Manual:
         me = bold(name) + "(%d)" % section
         text = text.replace("see " + me, "see above")
         text = text.replace(me, bold(name) + ("()" if name in self.calls else ""))
-        (folder / ("%s.%d" % (name, section))).write_text(text)
+        (folder / ("%s.%d" % (name, section))).write_text(text, encoding="ascii")
         for link in links:
             target = folder / ("%s.%d" % (link, section))
             if target.exists():
@@ -167,12 +167,12 @@ class Manual:
 
     def macro(self, record):
         name = record["name"]
-        if name not in declare.MACROS:
-            raise SystemExit("man: add the form of %s to MACROS in docs/man/declare.py" % name)
+        shape = declare.MACROS.get(name, "")
+        if any(parameter not in shape for parameter in [name, *record["names"]]):
+            raise SystemExit("man: put the form of %s into MACROS in docs/man/declare.py" % name)
         content, threads, python = described(record, lambda brief: subject(record, brief))
         self.entry(record, [
-            *declare.synopsis([record["header"]],
-                              declare.prototype(declare.MACROS[name], record["names"])),
+            *declare.synopsis([record["header"]], declare.prototype(shape, record["names"])),
             ".SH DESCRIPTION", *roff.blocks(content, first=True), *self.parameters(record),
             *self.results.returned(record), *self.tail(threads, python)])
 
@@ -262,7 +262,7 @@ class Manual:
         text = source.replace("@VERSION@", self.version).replace("@DATE@", self.date)
         lines = [more for line in text.rstrip("\n").split("\n")
                  for more in filled.get(line, [line])]
-        (self.output / "man7" / "mproc.7").write_text("\n".join(lines) + "\n")
+        (self.output / "man7" / "mproc.7").write_text("\n".join(lines) + "\n", encoding="ascii")
         (self.output / "man7" / "libmproc.7").write_text(".so man7/mproc.7\n")
 
 
@@ -275,7 +275,8 @@ def main():
         folder.mkdir(parents=True)
     manual = Manual(Reference(pathlib.Path(include), work, awk), version, date, output)
     manual.all_pages()
-    manual.overview(pathlib.Path(overview).read_text(), pathlib.Path(program).read_text())
+    manual.overview(pathlib.Path(overview).read_text(encoding="ascii"),
+                    pathlib.Path(program).read_text(encoding="utf-8"))
     shutil.rmtree(work)
 
 

@@ -45,9 +45,9 @@ def copy_headers(source, work):
     groups = set()
     headers = sorted(source.rglob("*.h"))
     for header in headers:
-        groups |= set(re.findall(r"@defgroup (\w+)", header.read_text()))
+        groups |= set(re.findall(r"@defgroup (\w+)", header.read_text(encoding="utf-8")))
     for header in headers:
-        text = header.read_text()
+        text = header.read_text(encoding="utf-8")
         text = re.sub(r"\n \*  ?See [^.]*@ref (?:guide|example)_[^.]*\.(?=\n)", "", text)
         text = re.sub(r"[;,]\s(?:\*\s*)?see\s(?: \*\s*)?@ref (?:guide|example|insights)_\w+\s(?:"
                       r" \*\s*)?\"[^\"]*\"", "", text)
@@ -55,7 +55,7 @@ def copy_headers(source, work):
                       if m.group(1) in groups else m.group(2), text)
         target = work / "include" / header.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+        target.write_text(text, encoding="utf-8")
 
 
 class Reference:

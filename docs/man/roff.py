@@ -6,20 +6,24 @@ import textwrap
 
 ALWAYS = {"\\": "\\(rs", "^": "\\(ha", "~": "\\(ti", "`": "\\(ga", "\u2013": "\\(en",
           "\u2014": "\\(em", "\u2018": "'", "\u2019": "'", "\u201c": "\\(lq", "\u201d": "\\(rq",
-          "\u00a0": "\\ ", "\u200d": "", "\u2192": "\\(->", "\u03c0": "\\(*p"}
+          "\u00a0": "\\ ", "\u2192": "\\(->", "\u03c0": "\\(*p"}
 GLYPHS = {"rs": "\\", "ha": "^", "ti": "~", "ga": "`", "en": "-", "em": "-", "lq": '"', "rq": '"',
           "aq": "'", "dq": '"', "->": "->", "*p": "p", "bu": "*"}
 
 
+def character(c):
+    return ALWAYS.get(c) or (c if c in "\n\t" or " " <= c <= "~" else "\\[u%04X]" % ord(c))
+
+
 def prose(text):
     """Escapes running text. A hyphen between letters stays one; else it is a minus sign."""
-    text = "".join(ALWAYS.get(c, c) for c in text)
+    text = "".join(character(c) for c in text)
     return re.sub(r"(?<![A-Za-z0-9])-|-(?![A-Za-z0-9])", r"\\-", text)
 
 
 def code(text):
     """Escapes what somebody may copy: each character is itself."""
-    text = "".join(ALWAYS.get(c, c) for c in text)
+    text = "".join(character(c) for c in text)
     return text.replace("-", "\\-").replace("'", "\\(aq")
 
 
@@ -34,6 +38,7 @@ def italic(text):
 def plain(text):
     """What a reader sees of it."""
     text = re.sub(r"\\f[BIRP]", "", text)
+    text = re.sub(r"\\\[u[0-9A-F]+\]", "?", text)
     text = re.sub(r"\\\((..)", lambda m: GLYPHS.get(m.group(1), "?"), text)
     return text.replace("\\-", "-").replace("\\&", "").replace("\\ ", " ")
 
