@@ -83,6 +83,8 @@ class Manual:
         neighbours = [m for m in self.ref.groups[record["group"]]["members"] if m in self.calls]
         if len(neighbours) <= FEW:
             names |= set(neighbours)
+        types = (set(self.structs) - set(self.options)) | set(self.callbacks) | set(self.enums)
+        names |= types & set(re.findall(r"\bmp_\w+", text))
         names = {re.sub(r"_new$", "_create", n) for n in names} - {record["name"]}
         pages = {(3, n) for n in names} | {(7, "mproc_" + record["group"]), (7, "mproc")}
         pages |= {(7, p) for p in re.findall(r"\\fB(mproc_\w+)\\fR\(7\)", text)}
