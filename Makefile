@@ -8,6 +8,7 @@
 #   PREFIX LIBDIR INCLUDEDIR DESTDIR         where `make install` puts it (/usr/local)
 #   T=NAME JOBS=N LIMIT=S MP_TEST_SCALE=X    which tests, how many at once, how patient
 #   STEPS=1                                  with kill points in the library (lib/os/step.h)
+#   USDT=1                                   with probes for tracers (lib/os/probe.h)
 
 O        ?= build
 CFLAGS   ?= -O2 -g
@@ -15,7 +16,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wformat=2 -Wpointer
             -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
 
 # Warnings come first so that CFLAGS can turn one off; what the code relies on comes last.
-COMPILE   = $(CC) -Iinclude $(WARNINGS) $(if $(STEPS),-DMPROC_STEPS) $(CPPFLAGS) $(CFLAGS) -pthread -MMD -MP
+COMPILE   = $(CC) -Iinclude $(WARNINGS) $(if $(STEPS),-DMPROC_STEPS) $(if $(USDT),-DMPROC_USDT) $(CPPFLAGS) $(CFLAGS) -pthread -MMD -MP
 LINK      = $(CC) $(CFLAGS) $(LDFLAGS) -pthread
 
 # $(call run,WORD)COMMAND: shows the command with V=1, else WORD and the target.

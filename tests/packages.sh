@@ -25,6 +25,7 @@ works() {
     libzmq3-dev) has zmq.h ;;
     libnng-dev) has nng/nng.h ;;
     libtbb-dev) has tbb/parallel_for.h c++ ;;
+    systemtap-sdt-dev) has sys/sdt.h ;;
     libcmocka-dev)
         printf '%s\n' '#include <stdarg.h>' '#include <stddef.h>' '#include <stdint.h>' \
             '#include <setjmp.h>' '#include <cmocka.h>' 'int main(void) { return 0; }' |

@@ -4,6 +4,7 @@
 
 #include "os/clock.h"
 #include "os/interrupt.h"
+#include "os/probe.h"
 #include "os/step.h"
 #include "sync/fileno.h"
 
@@ -237,7 +238,9 @@ static int wait_message(mp_queue *q, mp__patience *p)
     if (rc != MP_EEMPTY)
         return rc;
     MP_STEP("queue.get.looked");
+    MP_PROBE1(queue__get__sleep, q);
     rc = mp__sleepers_sleep(&q->not_empty, ticket, slice);
+    MP_PROBE2(queue__get__awake, q, rc);
     MP_STEP("queue.get.slept");
     if (rc == MP_ETIMEDOUT && amidst_put) /* by one who is dead? */
         mp__robust_reclaim(&q->ring.put_lock.word);

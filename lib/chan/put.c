@@ -3,6 +3,7 @@
 #include "chan/queue.h"
 
 #include "os/interrupt.h"
+#include "os/probe.h"
 #include "os/step.h"
 
 #include <mproc/error.h>
@@ -141,7 +142,9 @@ static int put_some(mp_queue *q, const mp__ring_message *messages, int count, mp
         rc = try_put(q, messages, count, p);
         if (rc != MP_EFULL)
             return rc;
+        MP_PROBE1(queue__put__sleep, q);
         rc = mp__waitword_sleep(&q->not_full, ticket, until);
+        MP_PROBE2(queue__put__awake, q, rc);
         MP_STEP("queue.put.slept");
         if (rc == MP_ETIMEDOUT)
             return try_put(q, messages, count, p);

@@ -28,6 +28,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/interrupt.h"
+#include "os/probe.h"
 
 #include <mproc/error.h>
 
@@ -87,6 +88,7 @@ static int sleep_and_take(mp__mutex *m, mp__thread *self, mp__deadline until, bo
             !mp__cas_relaxed(&m->word, &seen, seen | MP__WAITERS)) /* its unlock will look */
             continue;
         MP_STEP("mutex.acquire.marked");
+        MP_PROBE2(lock__contended, m, seen & MP__TID_MASK);
         if (mp__deadline_passed(until))
             return MP_ETIMEDOUT;
         mp__deadline slice = mp__deadline_look_again(until);

@@ -4,6 +4,7 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "os/fd.h"
+#include "os/probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,6 +137,7 @@ static void touch(void *start, size_t length, size_t page)
 
 int mp__region_populate(void *start, size_t length)
 {
+    MP_PROBE2(shared__grow, start, length);
     int saved = errno;
     size_t page = mp__region_page_size();
     uintptr_t low = (uintptr_t)start & ~(uintptr_t)(page - 1);
@@ -154,6 +156,7 @@ int mp__region_populate(void *start, size_t length)
 
 void mp__region_discard(void *start, size_t length)
 {
+    MP_PROBE2(shared__shrink, start, length);
     int saved = errno;
     size_t page = mp__region_page_size();
     uintptr_t low = mp__align_up((uintptr_t)start, page);

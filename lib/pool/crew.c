@@ -3,6 +3,7 @@
 
 #include "os/clock.h"
 #include "os/poller.h"
+#include "os/probe.h"
 #include "os/signals.h"
 #include "os/thread.h"
 #include "pool/claim.h"
@@ -100,6 +101,7 @@ enum mp__end mp__crew_bury(mp__crew *crew, uint32_t slot, int exitcode)
     mp__place *p = &crew->places[slot];
     mp__slot *s = &crew->control->slot[slot];
     enum mp__end end = end_of((enum mp__slot_state)mp__load_acquire(&s->state), p->killed);
+    MP_PROBE3(worker__end, crew->control, slot, exitcode);
     mp__insight_end(crew->control, slot, exitcode, p->killed ? why_killed(p) : NULL);
     settle(crew, slot, exitcode);
     mp__child_drop(&p->child);
@@ -164,6 +166,7 @@ int mp__crew_fork(mp__crew *crew, uint32_t slot)
     }
     crew->forked++;
     mp__store_relaxed(&s->pid, p->child.pid);
+    MP_PROBE3(worker__start, crew->control, slot, p->child.pid);
     return 0;
 }
 

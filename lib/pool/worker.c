@@ -11,6 +11,7 @@
 #include "os/clock.h"
 #include "os/dispositions.h"
 #include "os/limits.h"
+#include "os/probe.h"
 #include "os/servant.h"
 #include "os/thread.h"
 #include "pool/claim.h"
@@ -101,7 +102,9 @@ static uint64_t run_quickly(worker *me, mp__work *w, mp__range range)
     uint64_t index = range.start;
     for (; index < range.end && !is_stopped(w); index++) {
         mp__store_release(&s->item, index << 1 | 1); /* after the output of the item before */
+        MP_PROBE2(item__begin, w, index);
         int code = task((const void *)in, (void *)out, context);
+        MP_PROBE3(item__end, w, index, code);
         check_identity(me);
         if (mp__task_has_said(code))
             end_item(w, index, code);
@@ -124,7 +127,9 @@ static uint64_t run_carefully(worker *me, mp__work *w, mp__range range)
         mp__store_release(&s->item, index << 1 | 1);
         if (me->insight != NULL)
             mp__insight_begin(me->insight, now);
+        MP_PROBE2(item__begin, w, index);
         int code = w->task(input_of(w, index), output_of(w, index), w->context);
+        MP_PROBE3(item__end, w, index, code);
         check_identity(me);
         now = mp__now();
         bool failed = mp__task_has_said(code) && end_item(w, index, code);
@@ -206,7 +211,9 @@ static void run_singly(worker *me, mp__work *w)
     uint64_t index, end = mp__load_relaxed(item) >> 1;
     while (!is_stopped(w) && mp__stroll_on(&st, &index)) {
         mp__store_release(item, index << 1 | 1);
+        MP_PROBE2(item__begin, w, index);
         int code = w->task(input_of(w, index), output_of(w, index), w->context);
+        MP_PROBE3(item__end, w, index, code);
         check_identity(me);
         if (mp__task_has_said(code))
             end_item(w, index, code);

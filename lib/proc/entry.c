@@ -7,6 +7,7 @@
 #include "proc/entry.h"
 
 #include "os/fd.h"
+#include "os/probe.h"
 #include "os/stdio.h"
 #include "os/thread.h"
 #include "proc/exit.h"
@@ -28,6 +29,7 @@ static void fence(int status, void *arg)
     mp__stdio_finish();
     if (entered.record != NULL && entered.pid == mp__process_id())
         mp__record_settle(entered.record, entered.parent, status);
+    MP_PROBE1(process__exit, status);
     mp__child_leave(status);
 }
 

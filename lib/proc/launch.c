@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Starting a child: everything that can fail is done before the fork, or while the child still
  * waits at its gate (proc/record.c), so that a failure leaves nothing behind. */
+#include "os/probe.h"
 #include "os/stdio.h"
 #include "os/thread.h"
 #include "proc/entry.h"
@@ -53,6 +54,7 @@ static int admit(mp_process *p)
     mp__process_set_state(p, MP__PROCESS_STARTED);
     mp__registry_unlock();
     mp__record_open(p->record, true);
+    MP_PROBE1(process__start, p->child.pid);
     return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "os/clock.h"
 #include "os/poller.h"
+#include "os/probe.h"
 #include "proc/registry.h"
 
 #include <mproc/error.h>
@@ -26,6 +27,7 @@ bool mp__reap_locked(mp_process *p)
         return true;
     mp__store_relaxed(&p->exitcode, mp__record_exitcode(p->record, code));
     mp__process_set_state(p, MP__PROCESS_ENDED);
+    MP_PROBE2(process__end, p->child.pid, p->exitcode);
     mp__lifeline_drop(&p->line);
     return false;
 }

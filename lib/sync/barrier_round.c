@@ -47,6 +47,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/interrupt.h"
+#include "os/probe.h"
 #include "os/spin.h"
 #include "os/step.h"
 #include "sync/life.h"
@@ -181,6 +182,7 @@ static bool end_round(mp__rounds *r, uint64_t state, uint64_t next)
 
 static bool break_round(mp__rounds *r, uint64_t state)
 {
+    MP_PROBE1(barrier__broken, r);
     return end_round(r, state, after(state) | BROKEN);
 }
 
