@@ -124,9 +124,19 @@ match($0, /src="dot_[^"]*\.svg"/) {
     print picture(substr($0, RSTART + 5, RLENGTH - 6)) "</div>" > out
     next
 }
-# Blocks that a text puts in are no part of a paragraph.
-/^<p *>? *<div class="(twins|twin-title|output|sequence)/ || /^<p>  *<\/div> *<\/p>/ || /<div class="(twins|twin-title|output)/ {
-    sub(/^<p *> */, "")
-    sub(/ *<\/p>/, "")
+# Directories have no pages: their names would tell where this tree lies.
+/href="dir_/ { sub(/<li class="navelem"><a class="el" href="dir_.*<\/li>/, "") }
+# What stands below a picture also describes it.
+/^<img [^>]* alt=""/ {
+    image = $0
+    getline opening
+    getline caption
+    words_below = caption
+    gsub(/<[^>]*>|"/, "", words_below)
+    gsub(/&/, "\\\\&", words_below)
+    if (opening ~ /class="caption"/)
+        sub(/ alt=""/, " alt=\"" words_below "\"", image)
+    print image "\n" opening > out
+    $0 = caption
 }
 { print > out }

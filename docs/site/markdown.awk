@@ -99,12 +99,17 @@ FNR == 1 {
         rest = substr(rest, RSTART + RLENGTH)
     }
     $0 = $0 rest
-    if (match($0, /@ref (performance|debugging|platforms|faq|versions|deaths|examples|guide_[a-z_]+)/)) {
-        mark = substr($0, RSTART, RLENGTH)
-        name = substr(mark, 6)
+    n = split($0, part, /@ref /)
+    $0 = part[1]
+    for (i = 2; i <= n; i++) {
+        name = part[i]
+        sub(/[^a-z_].*/, "", name)
         file = name ~ /^guide_/ ? "docs/guide/" substr(name, 7) ".md" : "docs/" name ".md"
-        if ((getline dummy < file) < 0)
-            sub(mark, "")
+        if (name ~ /^(guide_.*|platforms|recipes|deaths|examples|performance|debugging|faq|versions)$/ && (getline dummy < file) < 0)
+            $0 = $0 substr(part[i], length(name) + 1)
+        else
+            $0 = $0 "@ref " part[i]
+        close(file)
     }
 }
 linked && !code && !/^    / {
