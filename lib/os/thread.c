@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -47,6 +48,33 @@ void mp__thread_forget(void)
 {
     mp__thread_this.tid = 0;
     memset(mp__thread_this.seats, 0, sizeof mp__thread_this.seats);
+}
+
+static struct {
+    pthread_once_t once;
+    pthread_key_t key;
+    bool made;
+} room = {.once = PTHREAD_ONCE_INIT};
+
+static void make_room_key(void)
+{
+    room.made = pthread_key_create(&room.key, free) == 0;
+}
+
+void *mp__thread_room(size_t size)
+{
+    pthread_once(&room.once, make_room_key);
+    if (!room.made)
+        return NULL;
+    void *memory = pthread_getspecific(room.key);
+    if (memory != NULL)
+        return memory;
+    memory = calloc(1, size);
+    if (memory != NULL && pthread_setspecific(room.key, memory) != 0) {
+        free(memory);
+        memory = NULL;
+    }
+    return memory;
 }
 
 int mp__process_id(void)

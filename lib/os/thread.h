@@ -6,6 +6,7 @@
 #include "os/spin.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct robust_list_head;
@@ -47,6 +48,11 @@ static inline mp__thread *mp__thread_self(void)
         mp__thread_discover();
     return &mp__thread_this;
 }
+
+/* This thread's memory for what it keeps seldom: zeroed at its first call, freed when it ends; all
+ * calls name the same size. NULL: there is none. Not in thread-local variables, which the C library
+ * has little room for in programs that load this library later. */
+void *mp__thread_room(size_t size);
 
 /* The calling process's id. */
 int mp__process_id(void);

@@ -34,7 +34,7 @@ static struct {
 
 static mp__returned *returned; /* by the running item; it is not in the work's list yet */
 
-static _Thread_local struct {
+static struct {
     int code;
     char text[sizeof((mp_task_error *)NULL)->text];
 } failed;
