@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-#   O=BUILD SRC=SOURCE [JOBS=2] [LIMIT=120] [WRAP=COMMAND] run.sh TEST ...
+#   O=BUILD SRC=SOURCE [JOBS=TWICE-THE-PROCESSORS] [LIMIT=120] [WRAP=COMMAND] run.sh TEST ...
 #
 # Runs test programs and scripts, each under tests/runner.c, with a TMPDIR of its own and O and SRC
 # in its environment. One line for each; the output only of those that fail. A test fails by its
@@ -98,7 +98,7 @@ fi
 mkdir -p "$logs"
 rm -f "$logs"/*
 : >"$logs/results"
-[ $# = 0 ] || printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -n 1 "$0" --one
+[ $# = 0 ] || printf '%s\n' "$@" | xargs -P "${JOBS:-$(($(nproc) * 2))}" -n 1 "$0" --one
 awk -v tests=$# '
     { passed += $1; failed += $2; skipped += $3 }
     $2 { print "FAIL " $4 }
