@@ -132,7 +132,7 @@ MP_API int mp_connection_recv_alloc(mp_connection *c, void **data, size_t *lengt
  * @param c a readable connection
  * @param timeout seconds to wait for it
  * @return 1: a message, or the beginning of one, or the end of file; 0: neither; #MP_ESTATE: a
- *         write-only end; #MP_ECLOSED; #MP_EINVAL; #MP_EINTR
+ *         write-only end; #MP_ECLOSED; #MP_EINVAL: c is NULL, timeout is NaN; #MP_EINTR
  */
 MP_API int mp_connection_poll(mp_connection *c, double timeout);
 

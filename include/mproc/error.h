@@ -69,7 +69,7 @@
  * | MP_EINTR | KeyboardInterrupt | mp_interrupt() was called |
  * | MP_EPERM | - | released by one who does not hold it |
  * | MP_EDEADLK | (deadlock) | the owner acquires its own non-recursive lock |
- * | MP_EAUTH | AuthenticationError | authentication failed |
+ * | MP_EAUTH | AuthenticationError | authentication failed; nothing in this release returns it |
  */
 enum mp_error { MP_ERROR_LIST(MP_I_ERROR_CONSTANT) };
 

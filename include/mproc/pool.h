@@ -265,7 +265,7 @@ MP_API int mp_pool_resize(mp_pool *pool, int processes);
  * Thread-safe; not async-signal-safe.
  *
  * @param pool a pool
- * @return the number; #MP_EINVAL; #MP_ESTATE: another process's pool
+ * @return the number; #MP_EINVAL: no pool; #MP_ESTATE: another process's pool
  */
 MP_API int mp_pool_processes(const mp_pool *pool);
 
@@ -277,8 +277,8 @@ MP_API int mp_pool_processes(const mp_pool *pool);
  * @param pool a pool
  * @param[out] pids their process ids; may be NULL if capacity is 0
  * @param capacity how many fit there
- * @return how many there are, also if they did not fit; #MP_EINVAL; #MP_ESTATE: another process's
- *         pool
+ * @return how many there are, also if they did not fit; #MP_EINVAL: no pool, capacity < 0, pids is
+ *         NULL with a capacity; #MP_ESTATE: another process's pool
  */
 MP_API int mp_pool_worker_pids(const mp_pool *pool, pid_t *pids, int capacity);
 
@@ -307,8 +307,8 @@ MP_API int mp_pool_default(mp_pool **out);
  *        other pools' results run, too
  * @param timeout seconds
  * @return how many callbacks it ran and chained jobs it started; 0: there is nothing to wait for;
- *         #MP_ETIMEDOUT; #MP_EINVAL; #MP_ESTATE: another process's pool, or called in a callback;
- *         #MP_EINTR
+ *         #MP_ETIMEDOUT; #MP_EINVAL: no pool, timeout is NaN; #MP_ESTATE: another process's pool,
+ *         or called in a callback; #MP_EINTR
  */
 MP_API int mp_pool_dispatch(mp_pool *pool, double timeout);
 
@@ -321,7 +321,8 @@ MP_API int mp_pool_dispatch(mp_pool *pool, double timeout);
  * Thread-safe; not async-signal-safe.
  *
  * @param pool a pool
- * @return 0, again when it is closed already; #MP_EINVAL; #MP_ESTATE: another process's pool
+ * @return 0, again when it is closed already; #MP_EINVAL: no pool; #MP_ESTATE: another process's
+ *         pool
  */
 MP_API int mp_pool_close(mp_pool *pool);
 
@@ -331,7 +332,8 @@ MP_API int mp_pool_close(mp_pool *pool);
  * Thread-safe; not async-signal-safe. Python: terminate().
  *
  * @param pool a pool
- * @return 0, again when it has ended already; #MP_EINVAL; #MP_ESTATE: another process's pool
+ * @return 0, again when it has ended already; #MP_EINVAL: no pool; #MP_ESTATE: another process's
+ *         pool
  */
 MP_API int mp_pool_terminate(mp_pool *pool);
 
@@ -344,7 +346,7 @@ MP_API int mp_pool_terminate(mp_pool *pool);
  * @param pool a pool
  * @param timeout seconds
  * @return 0; #MP_ETIMEDOUT; #MP_ESTATE: neither closed nor terminated, or another process's pool;
- *         #MP_EINVAL; #MP_EINTR
+ *         #MP_EINVAL: no pool, timeout is NaN; #MP_EINTR
  */
 MP_API int mp_pool_join(mp_pool *pool, double timeout);
 

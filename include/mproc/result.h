@@ -93,7 +93,8 @@ MP_API int mp_result_get(mp_result *r, void *out, size_t capacity, double timeou
  *
  * @param r a result
  * @param timeout seconds
- * @return 0; #MP_ETIMEDOUT; #MP_EINVAL; #MP_ESTATE: submitted by another process; #MP_EINTR
+ * @return 0; #MP_ETIMEDOUT; #MP_EINVAL: r is NULL, timeout is NaN; #MP_ESTATE: submitted by another
+ *         process; #MP_EINTR
  */
 MP_API int mp_result_wait(mp_result *r, double timeout);
 
@@ -114,8 +115,8 @@ MP_API bool mp_result_successful(mp_result *r);
  * Thread-safe; not async-signal-safe. Python: Future.cancel().
  *
  * @param r a result
- * @return 0: canceled, also again; #MP_ESTATE: some of it has started or is done, it goes on;
- *         #MP_EINVAL: r is NULL
+ * @return 0: canceled, also again; #MP_ESTATE: some of it has started or is done, it goes on, or it
+ *         was submitted by another process; #MP_EINVAL: r is NULL
  */
 MP_API int mp_result_cancel(mp_result *r);
 

@@ -78,7 +78,8 @@ typedef struct mp_arena_options {
  * Thread-safe; not async-signal-safe; usable after a plain fork().
  *
  * @param options NULL, or `&(mp_arena_options){.size = sizeof(mp_arena_options), .limit = n}`
- * @return 0; #MP_ESTATE: the family is founded already; #MP_EINVAL: a limit that is out of range
+ * @return 0; #MP_ESTATE: the family is founded already; #MP_EINVAL: a limit that is out of range,
+ *         unknown options
  */
 MP_API int mp_arena_configure(const mp_arena_options *options);
 
@@ -119,7 +120,8 @@ MP_API void mp_shared_free(void *p);
  *
  * Thread-safe, async-signal-safe.
  *
- * @return 0 if it succeeded; #MP_ENOMEM; #MP_EINVAL; or a code of mp_init()
+ * @return 0 if it succeeded; #MP_ENOMEM; #MP_EINVAL: a pointer that is no block or array, an index
+ *         that is out of bounds, a count, size or alignment that cannot be; or a code of mp_init()
  */
 MP_API int mp_shared_error(void);
 

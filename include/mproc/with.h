@@ -123,9 +123,10 @@ static inline mp_i_guard mp_i_enter(mp_semaphore *object, int *status)
  * anything else is an error of the compiler's.
  *
  * `MP_WITH(lock) { ... }` acquires without limit and releases at the end of the block, at return
- * and at goto. If acquiring fails (#MP_EDEADLK, #MP_EINTR, ...) the block is skipped. `break` and
- * `continue` leave this block, not a loop around it; exit, longjmp and thread cancellation do not
- * release.
+ * and at goto. If acquiring fails (#MP_EDEADLK, #MP_EINTR, ...) the block is skipped. That an owner
+ * has died (#MP_OWNERDEAD) goes unseen, though it is told only once: MP_WITH_STATUS() tells it.
+ * `break` and `continue` leave this block, not a loop around it; exit, longjmp and thread
+ * cancellation do not release.
  *
  * Thread-safe; not async-signal-safe; usable after a plain fork(). Python: `with lock:`.
  *
