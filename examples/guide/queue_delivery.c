@@ -18,7 +18,7 @@ static long must(long rc)
 static int die_at_work(void *jobs)
 {
     int job;
-    must(MP_GET((mp_queue *)jobs, &job, MP_FOREVER));
+    must(MP_GET(jobs, &job, MP_FOREVER));
     printf("the first worker gets job %d, and dies\n", job);
     fflush(stdout);
     return raise(SIGKILL);
@@ -27,7 +27,7 @@ static int die_at_work(void *jobs)
 static int work(void *jobs)
 {
     int rc, job, sum = 0;
-    while ((rc = MP_GET((mp_queue *)jobs, &job, MP_FOREVER)) == 0) {
+    while ((rc = MP_GET(jobs, &job, MP_FOREVER)) == 0) {
         sum += job;
         must(mp_queue_task_done(jobs));
     }

@@ -19,7 +19,7 @@ static long must(long rc)
 static int produce(void *queue)
 {
     for (int i = 1; i <= 3; i++)
-        must(MP_PUT((mp_queue *)queue, i, MP_FOREVER));
+        must(MP_PUT(queue, i, MP_FOREVER));
     return 0;
 }
 
