@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+# The library as others build it, and as others use it.
+
+.PHONY: check-flavours
+
+check-flavours: ## builds with other compilers, optimisation, hardening, LTO; tests each; F=NAME
+	@CC='$(CC)' tests/packages.sh libcmocka-dev
+	@O='$(abspath $(O))' MAKE='$(MAKE)' tests/install/flavours.sh $(F)
