@@ -69,6 +69,8 @@ each() {
     for file in "$SRC"/examples/guide/*.c "$SRC"/examples/recipes/*.c; do
         name=${file#"$SRC"/examples/}
         case $name in recipes/sandbox.c | recipes/files.c) continue ;; esac
+        # Without a pidfd a process is found ready a moment before its exit code is known.
+        case $1:$name in all*:guide/wait.c) continue ;; esac
         prints "$1" "${name%.c}" $2
     done
     for name in $CHAPTERS; do
