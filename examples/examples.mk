@@ -5,7 +5,7 @@ CHAPTERS := communicating_with_pipe communicating_with_queue daemon killing_proc
             naming_processes process_in_subclass process_pool processes_barrier \
             run_background_nodaemons run_background_processes spawning_processes \
             spawning_processes_namespace
-GALLERY  := mandelbrot pi sieve
+GALLERY  := connserver hashtable jobrunner logpipeline mandelbrot pi sieve
 PROGRAMS := $(CHAPTERS) $(GALLERY) eventloop insights wordcount
 
 myfunc_SRC    := myfunc_main.c myfunc.c

@@ -74,6 +74,12 @@ runs_well() {
     [ ! -s "$work/err" ] || { echo "$program: unexpected: $(cat "$work/err")" && return 1; }
 }
 
+# refuses PROGRAM [ARGUMENT ...]: status 2 and how it is used.
+refuses() {
+    launch "$@"
+    ended 2 && grep -q "^usage: $1 " "$work/err" && [ ! -s "$work/out" ]
+}
+
 # same EXPECTED GOT: the files are equal.
 same() {
     cmp -s "$1" "$2" && return

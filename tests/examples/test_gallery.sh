@@ -42,12 +42,6 @@ survives() {
     [ "$killed" -gt 0 ] || { echo "no worker was killed in time" && return 1; }
 }
 
-# refuses PROGRAM ARGUMENT ...: status 2 and the usage.
-refuses() {
-    launch "$@"
-    ended 2 && grep -q "^usage: $1 " "$work/err" && [ ! -s "$work/out" ]
-}
-
 # The drawing's line is that of the page but for the name, its file is as long as it must be.
 mandelbrot() {
     (cd "$work" && runs_well mandelbrot mandelbrot.ppm 600) || return 1
@@ -93,6 +87,13 @@ pi() {
         refuses pi 0 && refuses pi x && refuses pi 1 2
 }
 
+# Who reads goes away: the program ends by SIGPIPE, and its workers with it.
+pi_into_a_closed_pipe() {
+    mark=$$.pipe
+    MPROC_EXAMPLE=$mark "$O/examples/pi" 100000 2>"$work/err" | head -n 1 >"$work/out"
+    head -n 1 "$expected/pi.out" | same - "$work/out" && comes_true nothing_runs
+}
+
 sieve() {
     prints sieve <"$expected/sieve.out" && head -n 1 "$expected/sieve.out" | prints sieve 10 &&
         echo '            5 primes up to            11: one in 2.200' | cat "$work/out" - | prints sieve 11 &&
@@ -106,6 +107,7 @@ case_of mandelbrot_refuses
 case_of within 3 survives mandelbrot "$work/m.ppm" 900
 case_of pi
 case_of within 3 survives pi 2000
+case_of pi_into_a_closed_pipe
 case_of sieve
 case_of within 3 survives sieve 200000000
 finish
