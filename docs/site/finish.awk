@@ -62,6 +62,8 @@ function picture(file, line, body, out) {
         if (line ~ /^<svg/) {
             body = 1
             pictures++
+            # Points become pixels, so that its text is not larger than the page's.
+            gsub(/pt"/, "\"", line)
             sub(/width="/, "role=\"img\" class=\"dot\" &", line)
         }
         if (!body || line ~ /^<!--/ || line ~ /fill="white" stroke="transparent"/)
@@ -138,5 +140,20 @@ match($0, /src="dot_[^"]*\.svg"/) {
         sub(/ alt=""/, " alt=\"" words_below "\"", image)
     print image "\n" opening > out
     $0 = caption
+}
+# In the lists a macro shows its parameters, not what it becomes.
+/^<tr class="memitem.*>#define&#160;/ { sub(/\)&#160;&#160;&#160;.*<\/td><\/tr>$/, ")</td></tr>") }
+# What a function returns: a line for each code.
+/<dl class="section return">/ { returns = 1 }
+returns {
+    rest = $0
+    $0 = ""
+    while (match(rest, /; (another )?(<code>)?<a class="el"[^>]*>MP_(E|OWNERDEAD)/)) {
+        $0 = $0 substr(rest, 1, RSTART - 1) "<br>" substr(rest, RSTART + 2, RLENGTH - 2)
+        rest = substr(rest, RSTART + RLENGTH)
+    }
+    $0 = $0 rest
+    if (/<\/dd>/)
+        returns = 0
 }
 { print > out }
