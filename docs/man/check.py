@@ -60,7 +60,7 @@ def by_mandoc(pages):
 
 
 def by_groff(pages):
-    return groff(pages, "-ww", "-z")
+    return groff(pages, "-ww", "-z", "-rLL=76n")
 
 
 def by_links(pages):

@@ -70,7 +70,7 @@ def listing(text):
     return [".PP", ".in +4n", ".EX", *lines, ".EE", ".in"]
 
 
-def table(rows, head=True, room=71):
+def table(rows, head=True, room=67):
     """A table of tbl(1) that is no wider than the page: the widest column is broken into lines."""
     count = len(rows[0])
     widths = [max(width(row[i]) for row in rows) for i in range(count)]
