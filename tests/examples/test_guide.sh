@@ -27,8 +27,8 @@ start_twins() {
     for file in "$guide"/*.py; do
         basename "$file" .py
     done | MPROC_EXAMPLE=$$.twins xargs -P 2 -I NAME sh -c '
-        timeout -k 5 "$3" python3 "$1/NAME.py" >"$2/NAME.twin" 2>&1 </dev/null
-        echo $? >"$2/NAME.status"' twins "$guide" "$work" "${LIMIT_OF_TWINS:-60}" &
+        timeout -k 5 60 python3 "$1/NAME.py" >"$2/NAME.twin" 2>&1 </dev/null
+        echo $? >"$2/NAME.status"' twins "$guide" "$work" &
     twins=$!
 }
 
