@@ -7,7 +7,9 @@
 #   make bench M=TEXT      the tables with this text in their names: B=queue M=64B-1:1
 #   PYTHON=FILE            another Python than python3 to compare with
 #   BENCH_TSV=FILE         where the figures go ($(O)/tests/bench/bench.tsv): a line of names, then
-#                          tab-separated bench, peer, metric, value, unit
+#                          tab-separated bench, peer, metric, value, unit; in front, behind #, where
+#                          and of what. docs/performance/measured.tsv is such a file: its charts are
+#                          those of docs/performance.md
 #   make bench-report      charts of these figures, into OUT=DIRECTORY ($(O)/tests/bench/charts)
 #
 # They use the shared library, as programs do.
@@ -40,6 +42,13 @@ bench: $(B:%=$(O)/tests/bench/%) ## measures against peers; QUICK=1, B=NAME, M=T
 
 bench-report: ## draws charts of what `make bench` measured; BENCH_TSV=FILE, OUT=DIRECTORY
 	@'$(or $(PYTHON),python3)' tests/bench/report.py '$(BENCH_TSV)' '$(OUT)'
+
+# The figures of docs/performance.md, as pieces of the page.
+docs: $(O)/docs-parts/.measured
+
+$(O)/docs-parts/.measured: docs/performance/measured.tsv tests/bench/report.py
+	@mkdir -p $(@D)
+	$(call run,FIGS)'$(or $(PYTHON),python3)' tests/bench/report.py --page $< $(@D) && touch $@
 
 deps-bench: ## installs the peers that `make bench` compares with
 	@CC='$(CC)' tests/packages.sh libboost-dev libqb-dev libzmq3-dev libnng-dev libtbb-dev

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Charts of what the benchmarks measured.
 
-report.py TSV DIRECTORY
+report.py [--page] TSV DIRECTORY
 
 Draws a chart for each table of the file that BENCH_TSV names and that has something to compare:
 DIRECTORY/BENCH-METRIC.svg, and DIRECTORY/index.html with all of them. Bars for contenders, best
 first, ours in a colour of its own; a thin line for the distance between the quartiles; a log scale
 where they differ much. They suit light and dark pages.
+
+With --page they become part of the documentation's pages: in the page's own colours, narrow enough
+for a phone, as chart-BENCH-METRIC.svg; with measured.html, which tells where that was measured, and
+measured-all.html, which has every figure.
 """
 
 import collections
@@ -55,6 +59,20 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 """
 
 
+PAGE_LABELS, PAGE_WIDTH, PAGE_ROW, PAGE_FIGURES = 8, 480, 40, 92
+PAGE_STYLE = {  # attributes instead of classes, for the page has classes of its own
+    "text": "font:13px var(--font-family);fill:var(--page-foreground-color)",
+    "title": "font:600 14px var(--font-family);fill:var(--page-foreground-color)",
+    "note": "font:12px var(--font-family);fill:var(--page-secondary-foreground-color)",
+    "own": "font:600 13px var(--font-family);fill:var(--page-foreground-color)",
+    "grid": "stroke:var(--separator-color);fill:none",
+    "bar": "fill:var(--page-secondary-foreground-color);opacity:.45",
+    "variant": "fill:var(--primary-color);opacity:.5",
+    "ours": "fill:var(--primary-color)",
+    "spread": "stroke:var(--page-foreground-color);stroke-width:1.5;fill:none",
+}
+
+
 class Table:
     """One metric of one benchmark at one placement."""
 
@@ -87,12 +105,12 @@ class Table:
 
 
 def read(path):
-    """The tables of a file, in its order; those with a single bar say nothing."""
+    """The tables of a file, in its order, without those that could not be measured."""
     tables = collections.OrderedDict()
     with open(path, encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             words = line.rstrip("\n").split("\t")
-            if words[0] == "bench":
+            if words[0] == "bench" or line.startswith("#"):
                 continue
             if len(words) != 5:
                 sys.exit(f"{path}:{number}: there should be five words")
@@ -105,13 +123,19 @@ def read(path):
             else:
                 table.values[peer] = float(value)
                 table.unit = unit
-    return [t for t in tables.values() if len(t.values) > 1 and max(t.values.values()) > 0]
+    return [t for t in tables.values() if max(t.values.values(), default=0) > 0]
+
+
+def compare(tables):
+    """Those with more than one bar."""
+    return [t for t in tables if len(t.values) > 1]
 
 
 class Scale:
     """Figures to pixels: linear from 0, or logarithmic from a power of ten."""
 
-    def __init__(self, table):
+    def __init__(self, table, left=LABELS, room=WIDTH - LABELS - FIGURES):
+        self.left, self.room = left, room
         values = table.values.values()
         least = min(v for v in values if v > 0)
         self.log = max(values) / least > 30
@@ -131,11 +155,11 @@ class Scale:
         return (i * step for i in range(int(self.most / step) + 1))
 
     def __call__(self, value):
-        room = WIDTH - LABELS - FIGURES
         if not self.log:
-            return LABELS + room * value / self.most
+            return self.left + self.room * value / self.most
         value = max(value, self.low)
-        return LABELS + room * math.log(value / self.low) / math.log(self.most / self.low)
+        share = math.log(value / self.low) / math.log(self.most / self.low)
+        return self.left + self.room * share
 
 
 def figure(value):
@@ -190,14 +214,107 @@ def draw(table):
     yield "</svg>"
 
 
-def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    path, directory = sys.argv[1:]
+def page_text(kind, x, y, text, anchor="start"):
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="{PAGE_STYLE[kind]}">'
+        f"{html.escape(text)}</text>"
+    )
+
+
+def page_bar(table, scale, peer, y):
+    value = table.values[peer]
+    own = peer == "ours" or peer.startswith("ours-")
+    kind = "ours" if peer == "ours" else "variant" if own else "bar"
+    name = peer.replace("ours", "libmproc", 1) if own else peer
+    end = scale(value)
+    yield page_text("own" if own else "text", PAGE_LABELS, y + 12, name)
+    width = max(end - PAGE_LABELS, 1)
+    yield (
+        f'<rect x="{PAGE_LABELS}" y="{y + 18}" width="{width:.1f}" height="14" '
+        f'style="{PAGE_STYLE[kind]}"/>'
+    )
+    left, right = map(scale, table.quartiles(peer))
+    if right > left:
+        yield f'<path style="{PAGE_STYLE["spread"]}" d="M{left:.1f} {y + 25}H{right:.1f}"/>'
+        end = max(end, right)
+    text = f"{figure(value)} {table.unit}"
+    yield page_text("text", min(end + 6, PAGE_WIDTH - PAGE_FIGURES + 6), y + 30, text)
+
+
+def draw_for_page(table):
+    scale = Scale(table, PAGE_LABELS, PAGE_WIDTH - PAGE_LABELS - PAGE_FIGURES)
+    peers = table.sorted()
+    bottom = 52 + PAGE_ROW * len(peers)
+    note = table.caption() + ("; logarithmic" if scale.log else "")
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {PAGE_WIDTH} {bottom + 20}" '
+        f'style="width:100%;max-width:{PAGE_WIDTH * 5 // 4}px;height:auto" role="img">'
+    )
+    yield f"<title>{html.escape(table.title())}: {html.escape(note)}</title>"
+    yield page_text("title", PAGE_LABELS, 18, table.title())
+    yield page_text("note", PAGE_LABELS, 36, note)
+    for tick in scale.ticks:
+        x = scale(tick)
+        yield f'<path style="{PAGE_STYLE["grid"]}" d="M{x:.1f} 46V{bottom}"/>'
+        yield page_text("note", x, bottom + 14, f"{tick:g}", "start" if x < 12 else "middle")
+    for row, peer in enumerate(peers):
+        yield from page_bar(table, scale, peer, 50 + PAGE_ROW * row)
+    yield "</svg>"
+
+
+def write_about(path, directory):
+    """What the lines with # say of the measurement, as a list."""
+    with open(path, encoding="utf-8") as lines:
+        about = [line[1:].strip().partition(": ") for line in lines if line.startswith("#")]
+    if not about:
+        sys.exit(f"{path}: it does not say where it was measured")
+    with open(os.path.join(directory, "measured.html"), "w", encoding="utf-8") as file:
+        file.write('<table class="markdownTable">\n')
+        for name, _, value in about:
+            file.write(f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>\n")
+        file.write("</table>\n")
+
+
+def write_all(tables, directory):
+    """Every figure, a table for each bench."""
+    with open(os.path.join(directory, "measured-all.html"), "w", encoding="utf-8") as file:
+        for table in tables:
+            file.write(
+                f"<details><summary>{html.escape(table.title())}: "
+                f'{html.escape(table.caption())}</summary><table class="markdownTable">\n'
+            )
+            for peer in table.sorted():
+                spread = f"± {table.spreads.get(peer, 0) / 2:.0f} %"
+                file.write(
+                    f"<tr><td>{html.escape(peer)}</td><td>{figure(table.values[peer])} "
+                    f"{html.escape(table.unit)}</td><td>{spread}</td></tr>\n"
+                )
+            file.write("</table></details>\n")
+
+
+def write_page(path, directory):
     tables = read(path)
+    write_about(path, directory)
+    write_all(tables, directory)
+    for table in tables:
+        name = os.path.join(directory, "chart-" + table.file())
+        with open(name, "w", encoding="utf-8") as file:
+            file.write("\n".join(draw_for_page(table)) + "\n")
+
+
+def main():
+    words = sys.argv[1:]
+    for_page = words[:1] == ["--page"]
+    if len(words) - for_page != 2:
+        sys.exit(__doc__)
+    path, directory = words[for_page:]
+    os.makedirs(directory, exist_ok=True)
+    if for_page:
+        write_page(path, directory)
+        return
+    tables = compare(read(path))
     if not tables:
         sys.exit(f"{path}: nothing to compare")
-    os.makedirs(directory, exist_ok=True)
     for table in tables:
         with open(os.path.join(directory, table.file()), "w", encoding="utf-8") as file:
             file.write("\n".join(draw(table)) + "\n")

@@ -21,8 +21,21 @@ share() {
 }
 
 [ "${BENCH_QUICK:-0}" != 0 ] || BENCH_QUICK=
+
+# Where and of what, in lines that begin with #.
+about() {
+    echo "# date: $(date -u '+%Y-%m-%d %H:%M') UTC"
+    echo "# machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors"
+    echo "# kernel: $(uname -sr)"
+    echo "# C library: $(getconf GNU_LIBC_VERSION)"
+    echo "# compiler: $(${CC:-cc} --version | head -n 1)"
+    echo "# commit: $(git describe --always --dirty 2>/dev/null || echo unknown)"
+    echo "# load before: $(cut -d' ' -f1-3 /proc/loadavg)"
+    [ -z "$BENCH_QUICK" ] || echo '# with: QUICK=1'
+}
+
 if [ -n "${BENCH_TSV:-}" ]; then
-    printf 'bench\tpeer\tmetric\tvalue\tunit\n' >"$BENCH_TSV" || exit 1
+    { about && printf 'bench\tpeer\tmetric\tvalue\tunit\n'; } >"$BENCH_TSV" || exit 1
 fi
 shares=0
 for program; do
