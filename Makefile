@@ -86,8 +86,9 @@ format: ## puts every source into the style of .clang-format
 	    examples/*/*.c tests/*.c tests/*/*.[ch] tests/*/*.cc)
 
 clean: ## removes what was built
-	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs man .man mproc.pc .flags .objects .prefix \
-	    asan ubsan san tsan steps steps-san models gcc clang demo)
+	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs docs-pictures man .man .flags .objects \
+	    asan ubsan san tsan steps steps-san models gcc clang demo \
+	    abi deb dist .lib libmproc-$(VERSION).tar.xz)
 	@rmdir $(O) 2>/dev/null || true
 
 help: ## this list

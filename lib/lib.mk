@@ -12,7 +12,9 @@ LIB_SRC  := $(sort $(wildcard lib/*/*.c))
 LIB_OBJ  := $(LIB_SRC:lib/%.c=$(O)/obj/lib/%.o)
 # Without PLT: what the library calls is bound when the program starts, also in a static one that is
 # bound lazily; else each worker of a pool binds the same functions anew, having been forked before.
-LIB_FLAGS := -Ilib -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt
+# Nothing of where the sources lie goes into the objects: the same sources give the same bytes.
+LIB_FLAGS := -Ilib -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt \
+             '-ffile-prefix-map=$(CURDIR)=.'
 SO_FLAGS := -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/libmproc.map \
             -Wl,-z,defs,-z,now,-z,relro,-z,nodelete
 # Before glibc 2.34 these were libraries of their own; since then they are empty.
@@ -21,8 +23,9 @@ PRIVATE_LIBS := -ldl -lrt
 lib: $(O)/lib/libmproc.a $(O)/lib/libmproc.so $(O)/lib/$(SONAME) ## libmproc.so and libmproc.a
 
 $(eval $(call stamp,.objects,$(LIB_OBJ)))
+$(eval $(call stamp,.lib,$(LIB_FLAGS) $(SO_FLAGS)))
 
-$(O)/obj/lib/%.o: lib/%.c $(O)/.flags
+$(O)/obj/lib/%.o: lib/%.c $(O)/.flags $(O)/.lib
 	@mkdir -p $(@D)
 	$(call run,CC)$(COMPILE) $(LIB_FLAGS) -c -o $@ $<
 
@@ -30,7 +33,7 @@ $(O)/lib/libmproc.a: $(LIB_OBJ) $(O)/.objects
 	@mkdir -p $(@D) && rm -f $@
 	$(call run,AR)$(AR) rcsD $@ $(LIB_OBJ)
 
-$(O)/lib/libmproc.so.$(VERSION): $(LIB_OBJ) lib/libmproc.map $(O)/.objects
+$(O)/lib/libmproc.so.$(VERSION): $(LIB_OBJ) lib/libmproc.map $(O)/.objects $(O)/.lib
 	@mkdir -p $(@D)
 	$(call run,LD)$(LINK) $(SO_FLAGS) -o $@ $(LIB_OBJ) $(LDLIBS) $(PRIVATE_LIBS)
 

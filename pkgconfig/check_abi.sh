@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+#   check_abi.sh REFERENCE NOW
+#
+# Compares. What is gone or changed fails, what was added is told.
+set -eu
+reference=$1
+now=$2
+
+here=$(sed -n "1s/.*architecture='\([^']*\)'.*/\1/p" "$now")
+there=$(sed -n "1s/.*architecture='\([^']*\)'.*/\1/p" "$reference")
+if [ "$here" != "$there" ]; then
+    echo "check-abi: the reference is that of $there, this is $here: not compared"
+    exit 0
+fi
+
+status=0
+changes=$(abidiff --suppr pkgconfig/libmproc.suppr --no-added-syms "$reference" "$now") || status=$?
+if [ $((status & 3)) != 0 ]; then # its own troubles
+    echo "check-abi: abidiff failed: $changes" >&2
+    exit 1
+elif [ "$status" != 0 ]; then
+    printf '%s\n' "$changes" >&2
+    echo "check-abi: the binary interface is not that of $reference." >&2
+    echo "If that is meant: see the head of pkgconfig/abi.mk, then make abi symbols" >&2
+    exit 1
+fi
+grown=$(abidiff "$reference" "$now") || {
+    printf '%s\n' "$grown"
+    echo "  the binary interface has grown; a release writes that down: make abi symbols"
+    exit 0
+}
+echo "  the binary interface is that of $reference"
