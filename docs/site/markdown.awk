@@ -92,7 +92,7 @@ FNR == 1 {
         sub(/^[^"]*"/, "", text)
         sub(/"$/, "", text)
         file = name ~ /^guide_/ ? "docs/guide/" substr(name, 7) ".md" : "docs/" name ".md"
-        if (name ~ /^(guide_.*|platforms|recipes|deaths|examples|performance|debugging|faq|versions)$/ && (getline dummy < file) < 0)
+        if (name ~ /^(guide_.*|platforms|recipes|deaths|examples|performance(_.*)?|debugging|faq|versions)$/ && (getline dummy < file) < 0)
             mark = text
         close(file)
         $0 = $0 substr(rest, 1, RSTART - 1) mark
@@ -105,7 +105,7 @@ FNR == 1 {
         name = part[i]
         sub(/[^a-z_].*/, "", name)
         file = name ~ /^guide_/ ? "docs/guide/" substr(name, 7) ".md" : "docs/" name ".md"
-        if (name ~ /^(guide_.*|platforms|recipes|deaths|examples|performance|debugging|faq|versions)$/ && (getline dummy < file) < 0)
+        if (name ~ /^(guide_.*|platforms|recipes|deaths|examples|performance(_.*)?|debugging|faq|versions)$/ && (getline dummy < file) < 0)
             $0 = $0 substr(part[i], length(name) + 1)
         else
             $0 = $0 "@ref " part[i]
