@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 #
 # The thirteen programs of the chapter print the lines of the scripts, end with status 0, and leave
-# nothing behind. Where the scripts leave something to chance, all that may happen is accepted.
+# nothing behind. Where the scripts leave something to chance, all that may happen is accepted. The
+# same is true of what the page about them shows, examples/output.
 # shellcheck source=tests/examples/programs.sh disable=SC2317 # cases are called by name
 . "$(dirname "$0")/programs.sh"
+texts=${SRC:-.}/examples/output
 
 communicating_with_pipe() {
     printf '%s\n' 0 1 4 9 16 25 36 49 64 81 End | prints communicating_with_pipe
@@ -183,10 +185,27 @@ spawning_processes_namespace() {
     calling_six | prints spawning_processes_namespace
 }
 
+# shown PROGRAM: what the page shows of it is what the program may print.
+shown() {
+    runs_well() {
+        cp "$texts/$1.out" "$work/out" && pid=$(sed -n '1s/.* parent=\([0-9]*\) .*/\1/p' "$work/out")
+    }
+    "$1"
+}
+
+shown_myfunc() {
+    prints myfunc 3 <"$texts/myfunc.out"
+}
+
 case_of leftovers_are_seen
 for program in communicating_with_pipe communicating_with_queue daemon killing_processes myfunc \
     naming_processes process_in_subclass process_pool processes_barrier run_background_nodaemons \
     run_background_processes spawning_processes spawning_processes_namespace; do
     case_of "$program"
+    case $program in
+    myfunc) case_of shown_myfunc ;;
+    processes_barrier) ;; # its lines tell when it ran
+    *) case_of shown "$program" ;;
+    esac
 done
 finish
