@@ -18,16 +18,17 @@ docs: $(DOCS_PICTURES) ## the documentation as HTML, into $(O)/docs
 	for file in $(DOCS_THEME); do [ -e $$file ] || missing="$$missing $$file"; done; \
 	[ -z "$$missing" ] || { echo "Missing:$$missing" >&2; \
 	    echo '`make deps-docs` installs them; DOXYGEN_AWESOME=DIR says where doxygen-awesome lies' >&2; exit 1; }
-	@rm -rf $(O)/docs && mkdir -p $(O)/docs $(O)/docs-parts
+	@rm -rf $(O)/docs-parts/html && mkdir -p $(O)/docs-parts/html
 	$(call run,DOC){ cat docs/Doxyfile; \
 	    echo 'PROJECT_NUMBER = $(VERSION)'; \
 	    echo 'INPUT = include $(DOCS_PAGES)'; \
 	    echo 'EXAMPLE_PATH = examples $(O)/docs-parts'; \
 	    echo 'HTML_EXTRA_STYLESHEET = $(filter %.css,$(DOCS_THEME)) docs/site/style.css'; \
 	    echo 'HTML_EXTRA_FILES = $(filter %.js,$(DOCS_THEME)) docs/site/site.js docs/site/icon.svg docs/trace-view.html'; \
-	    echo 'OUTPUT_DIRECTORY = $(O)/docs'; \
+	    echo 'OUTPUT_DIRECTORY = $(O)/docs-parts/html'; \
 	    echo 'GENERATE_TAGFILE = $(O)/docs-parts/mproc.tag'; } | doxygen -
-	$(Q)docs/site/finish.sh $(O)/docs $(O)/docs-parts/mproc.tag
+	$(Q)docs/site/finish.sh $(O)/docs-parts/html $(O)/docs-parts/mproc.tag
+	@rm -rf $(O)/docs && mv $(O)/docs-parts/html $(O)/docs
 
 $(O)/docs-parts/%.svg: docs/pictures/%.seq docs/sequence.awk
 	@mkdir -p $(@D)

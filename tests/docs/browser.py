@@ -38,6 +38,12 @@ if (wide > room) {
     for (const e of document.querySelectorAll('main *'))
         if (e.getBoundingClientRect().right > room + 1 && !e.closest('.table, .fragment, .sequence, .dotgraph'))
             worst = worst || e;
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange();
+    while (!worst && walker.nextNode()) {
+        range.selectNodeContents(walker.currentNode);
+        if ([...range.getClientRects()].some((box) => box.right > room + 1))
+            worst = walker.currentNode.parentElement;
+    }
     found.push(`${wide} wide in a window of ${room}: ` + (worst ? worst.outerHTML.slice(0, 90) : ''));
 }
 for (const e of document.querySelectorAll('main pre, main code, main div, main table, main td, main p, main svg')) {
@@ -314,8 +320,8 @@ def main(directory, shots_directory):
             server.shutdown()
             server.server_close()
         wrong += until(lambda: not processes_of(scratch), "the browser's end")
-    for what in wrong:
-        print(what)
+    for what in wrong[:40]:
+        print(what[:200])
     print(f"{len(pages)} pages in a browser, {len(list(pictures.glob('*.png')))} pictures in {shots_directory},"
           f" {time.monotonic() - began:.0f} s")
     if wrong:
