@@ -114,7 +114,7 @@ FNR == 1 {
 }
 linked && !code && !/^    / {
     line = ""
-    while (match($0, /`(mp_[a-z_]+|MP_[A-Z_]+)(\(\))?`/)) {
+    while (match($0, /`(mp_[a-z_]*[a-z]|MP_[A-Z_]*[A-Z])(\(\))?`/)) {
         name = shown = substr($0, RSTART + 1, RLENGTH - 2)
         sub(/\(\)$/, "", name)
         line = line substr($0, 1, RSTART - 1) "[" shown "](@ref " name ")"
