@@ -80,38 +80,6 @@ FNR == 1 {
     gsub(/\(([.][.]\/)*examples\/README\.md\)/, "(docs/examples.md)")
     gsub(/\(([^() ]*\/)?(README|start)\.md\)/, "(@ref start)")
 }
-# Until all pages are there: a reference to one that is not yet is text.
-/@ref / {
-    rest = $0
-    $0 = ""
-    while (match(rest, /@ref [a-z_]+ "[^"]*"/)) {
-        mark = substr(rest, RSTART, RLENGTH)
-        name = text = mark
-        sub(/^@ref /, "", name)
-        sub(/ .*/, "", name)
-        sub(/^[^"]*"/, "", text)
-        sub(/"$/, "", text)
-        file = name ~ /^guide_/ ? "docs/guide/" substr(name, 7) ".md" : "docs/" name ".md"
-        if (name ~ /^(guide_.*|platforms|recipes|deaths|examples|performance(_.*)?|debugging|faq|versions)$/ && (getline dummy < file) < 0)
-            mark = text
-        close(file)
-        $0 = $0 substr(rest, 1, RSTART - 1) mark
-        rest = substr(rest, RSTART + RLENGTH)
-    }
-    $0 = $0 rest
-    n = split($0, part, /@ref /)
-    $0 = part[1]
-    for (i = 2; i <= n; i++) {
-        name = part[i]
-        sub(/[^a-z_].*/, "", name)
-        file = name ~ /^guide_/ ? "docs/guide/" substr(name, 7) ".md" : "docs/" name ".md"
-        if (name ~ /^(guide_.*|platforms|recipes|deaths|examples|performance(_.*)?|debugging|faq|versions)$/ && (getline dummy < file) < 0)
-            $0 = $0 substr(part[i], length(name) + 1)
-        else
-            $0 = $0 "@ref " part[i]
-        close(file)
-    }
-}
 linked && !code && !/^    / {
     line = ""
     while (match($0, /`(mp_[a-z_]*[a-z]|MP_[A-Z_]*[A-Z])(\(\))?`/)) {

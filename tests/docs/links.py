@@ -2,7 +2,8 @@
 """links.py DIR: every link of the pages in DIR leads somewhere, without a network.
 
 Files and anchors must be there, names unique in their page, pictures described, addresses elsewhere
-well formed (they are counted, not called), and each page must be reached from the first.
+well formed (they are counted, not called). Each page must be reached from the first, and stand in
+the menu, but for those of single structures and headers.
 """
 import html.parser
 import pathlib
@@ -15,11 +16,12 @@ import urllib.parse
 class Page(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.names, self.links, self.wrong = set(), [], []
+        self.names, self.links, self.wrong, self.in_menu = set(), [], [], False
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
+        self.in_menu = self.in_menu or values.get("aria-current") == "page"
         identity = values.get("id")
         if identity in self.names:
             self.wrong.append(f"two elements are called {identity}")
@@ -60,6 +62,8 @@ def check(directory):
             wrong.append(f"{name}: {target} has no #{anchor}")
     for name, page in pages.items():
         wrong += [f"{name}: {what}" for what in page.wrong]
+        if not page.in_menu and not re.match(r"struct|.*_8h\.html|trace-view", name):
+            wrong.append(f"{name} is not in the menu")
     seen, ways = set(), ["index.html"]
     while ways:
         name = ways.pop()
@@ -80,7 +84,8 @@ def self_test():
         (root / "alone.html").write_text("")
         (root / "search-data.js").write_text('["x","gone.html","","",""],')
         faults = " / ".join(check(directory)[3])
-    for fault in ("two elements", "no no.html", "no #b", "not an address", "describes", "leads to alone", "gone.html"):
+    for fault in ("two elements", "no no.html", "no #b", "not an address", "describes", "leads to alone", "gone.html",
+                  "alone.html is not in"):
         if fault not in faults:
             sys.exit(f"links.py does not see: {fault}")
 
