@@ -86,7 +86,7 @@ format: ## puts every source into the style of .clang-format
 	    examples/*/*.c tests/*.c tests/*/*.[ch] tests/*/*.cc)
 
 clean: ## removes what was built
-	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs docs-pictures man .man .flags .objects \
+	$(Q)rm -rf $(addprefix $(O)/,obj lib examples tests docs docs-parts man .man .flags .objects \
 	    asan ubsan san tsan steps steps-san models gcc clang demo \
 	    abi deb dist .lib libmproc-$(VERSION).tar.xz)
 	@rmdir $(O) 2>/dev/null || true
