@@ -8,7 +8,7 @@ DOCS_PAGES    := $(sort $(wildcard docs/*.md docs/guide/*.md)) CONTRIBUTING.md C
 DOCS_PICTURES := $(patsubst docs/pictures/%.seq,$(O)/docs-parts/%.svg,$(wildcard docs/pictures/*.seq))
 DOCS_THEME    := $(addprefix $(DOXYGEN_AWESOME)/doxygen-awesome,.css -darkmode-toggle.js \
                      -fragment-copy-button.js)
-DOCS_TOOLS    := doxygen graphviz doxygen-awesome-css
+DOCS_TOOLS    += doxygen graphviz doxygen-awesome-css
 # What others need beside: their fragments may add to it.
 DOCS_CHECKERS += python3 chromium chromium-driver
 
@@ -42,7 +42,7 @@ check-docs: docs ## names, links, and every page in a browser; pictures into $(O
 	@python3 -B tests/docs/browser.py $(O)/docs $(O)/docs-shots
 
 deps-docs: ## installs what the documentation and its checks need, with apt
-	@DOXYGEN_AWESOME='$(DOXYGEN_AWESOME)' tests/packages.sh $(DOCS_TOOLS) $(DOCS_CHECKERS)
+	@tests/packages.sh $(DOCS_TOOLS) $(DOCS_CHECKERS)
 
 clean: clean-docs
 clean-docs:

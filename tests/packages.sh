@@ -15,6 +15,7 @@ has() {
 works() {
     case $1 in
     abigail-tools) command -v abidiff >/dev/null ;;
+    chromium-driver) command -v chromedriver >/dev/null ;;
     debhelper) command -v dh >/dev/null ;;
     devscripts) command -v hardening-check >/dev/null ;;
     dpkg-dev) command -v dpkg-buildpackage >/dev/null ;;
