@@ -26,7 +26,7 @@ static int greet(void *name)
 static void a_process(void)
 {
     mp_process *child;
-    must(mp_process_new(&child, .target = greet, .arg = "a child"));
+    must(mp_process_new(&child, .target = greet, .arg = (void *)"a child"));
     must(mp_process_start(child));
     must(mp_process_join(child, MP_FOREVER));
     printf("it ended with %d\n", mp_process_exitcode(child));

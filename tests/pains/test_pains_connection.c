@@ -324,11 +324,10 @@ static void a_stopped_peer_delays_until_the_deadline(void **state)
     (void)state;
     static char bytes[32 * KIB];
     uint32_t sent = 0;
-    int rc, status;
+    int rc;
     assert_int_equal(mp_pipe(&in, &out, true), 0);
     pid_t pid = reader();
-    kill(pid, SIGSTOP);
-    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(child_stop(pid));
     while ((rc = mp_connection_send(out, "x", 1, 0)) == 0)
         sent++;
     assert_int_equal(rc, MP_ETIMEDOUT);

@@ -110,9 +110,7 @@ static void a2_notify_waits_for_nobody(void **state)
     assert_int_equal(child_end(living), 0);
 
     pid_t stopped = waiter(condition);
-    kill(stopped, SIGSTOP);
-    int status;
-    assert_int_equal(waitpid(stopped, &status, WUNTRACED), stopped);
+    assert_true(child_stop(stopped));
     assert_int_equal(notify(condition, 1), 1);
     assert_int_equal(mp__load_acquire(&notes->done), 1);
     kill(stopped, SIGCONT);

@@ -55,14 +55,6 @@ static void disperse(void)
         assert_int_equal(child_kill(pid[i]), -SIGKILL);
 }
 
-static void stop(pid_t child)
-{
-    int status;
-    kill(child, SIGSTOP);
-    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
-    assert_true(WIFSTOPPED(status));
-}
-
 /* One more is done, by whomever, within the time that is left to a message among the living. */
 static void await_one_more(uint32_t done)
 {
@@ -83,7 +75,7 @@ static void stopped_getters_leave_the_messages_to_others(void **state)
             until_asleep(pid[i]);
         for (int i = 0; i < CROWD; i++)
             if (all ? i != round % CROWD : i == round % CROWD)
-                stop(pid[i]);
+                assert_true(child_stop(pid[i]));
         uint32_t done = mp__load_acquire(&notes->done);
         assert_int_equal(mp_queue_put(q, "x", 1, 0), 0);
         await_one_more(done);
@@ -106,7 +98,7 @@ static void stopped_putters_leave_the_room_to_others(void **state)
             until_asleep(pid[i]);
         for (int i = 0; i < CROWD; i++)
             if (all ? i != round % CROWD : i == round % CROWD)
-                stop(pid[i]);
+                assert_true(child_stop(pid[i]));
         uint32_t done = mp__load_acquire(&notes->done);
         assert_int_equal(mp_queue_get(q, &c, 1, LONG), 1);
         await_one_more(done);

@@ -32,14 +32,4 @@ static inline char *trap_new(size_t length, int filled_with)
     return bytes;
 }
 
-/* Whether the child has stopped; false: it has ended, and is no child any more. */
-static inline bool trapped(pid_t pid)
-{
-    int status;
-    while (waitpid(pid, &status, WUNTRACED) < 0)
-        if (errno != EINTR)
-            return false;
-    return WIFSTOPPED(status);
-}
-
 #endif

@@ -246,12 +246,8 @@ static int pass_and_notify(void *arg)
 /* Those who are stopped do not look after each other: all is left to the victims. */
 static void stop(waiter *w, int n)
 {
-    int status;
-    for (int i = 0; i < n; i++) {
-        kill(w[i].pid, SIGSTOP);
-        assert_int_equal(waitpid(w[i].pid, &status, WUNTRACED), w[i].pid);
-        assert_true(WIFSTOPPED(status));
-    }
+    for (int i = 0; i < n; i++)
+        assert_true(child_stop(w[i].pid));
 }
 
 static void let_go_on(waiter *w, int n)

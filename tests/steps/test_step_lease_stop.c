@@ -43,13 +43,11 @@ static void test_join_beside_a_stopped_lender(void **state)
 {
     (void)state;
     mp_queue *one;
-    int status;
     assert_int_equal(mp_queue_new(&one), 0);
     assert_int_equal(mp_queue_put(one, "1", 1, 0), 0);
     assert_int_equal(mp_queue_put(one, "2", 1, 0), 0);
     pid_t lender = child_start(lend_and_stop, one);
-    assert_int_equal(waitpid(lender, &status, WUNTRACED), lender);
-    assert_true(WIFSTOPPED(status));
+    assert_true(child_stopped(lender));
     assert_int_equal(child_end(child_start(get_and_die, one)), -SIGKILL);
     assert_int_equal(child_end(child_start(join_in_time, one)), 0);
     assert_int_equal(mp_queue_lost(one), 1);

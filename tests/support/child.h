@@ -61,6 +61,22 @@ static inline int child_kill(pid_t pid)
     return child_end(pid);
 }
 
+/* Whether the child has stopped; false: it has ended, and is no child any more. */
+static inline bool child_stopped(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, WUNTRACED) < 0)
+        if (errno != EINTR)
+            return false;
+    return WIFSTOPPED(status);
+}
+
+static inline bool child_stop(pid_t pid)
+{
+    kill(pid, SIGSTOP);
+    return child_stopped(pid);
+}
+
 static inline double seconds(void)
 {
     struct timespec t;

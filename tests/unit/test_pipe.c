@@ -406,8 +406,7 @@ static void test_stopped_receiver(void **state)
     for (int i = 0; i < 30; i++) {
         assert_int_equal(mp_connection_send(shared->b, bytes, 1, LONG), 0);
         nap(0.0003 * (i % 4));
-        kill(pid, SIGSTOP);
-        assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
+        assert_true(child_stop(pid));
         double start = seconds();
         ssize_t rc = mp_connection_recv(shared->a, bytes, sizeof bytes, 0);
         assert_true(rc > 0 || rc == MP_ETIMEDOUT || rc == MP_EAGAIN);
