@@ -13,6 +13,14 @@
 
 /** @cond internal: what MP_WITH is made of: a guard whose cleanup attribute releases at every way
  * out of the block that the compiler knows, in a loop that runs the block at most once. */
+#ifdef __cplusplus
+#define MP_I_NULL           nullptr
+#define MP_I_TO(type, what) static_cast<type>(what)
+#else
+#define MP_I_NULL           NULL
+#define MP_I_TO(type, what) ((type)(what))
+#endif
+
 typedef struct mp_i_guard {
     void *object;
     void (*release)(void *object);
@@ -20,22 +28,22 @@ typedef struct mp_i_guard {
 
 static inline void mp_i_leave(mp_i_guard *guard)
 {
-    if (guard->object != NULL)
+    if (guard->object != MP_I_NULL)
         guard->release(guard->object);
-    guard->object = NULL;
+    guard->object = MP_I_NULL;
 }
 
 static inline mp_i_guard mp_i_entered(void *object, void (*release)(void *), int rc, int *status)
 {
-    mp_i_guard guard = {rc >= 0 ? object : NULL, release};
-    if (status != NULL)
+    mp_i_guard guard = {rc >= 0 ? object : MP_I_NULL, release};
+    if (status != MP_I_NULL)
         *status = rc;
     return guard;
 }
 
 static inline void mp_i_release_lock(void *lock)
 {
-    mp_lock_release((mp_lock *)lock);
+    mp_lock_release(MP_I_TO(mp_lock *, lock));
 }
 
 static inline mp_i_guard mp_i_enter_lock(mp_lock *lock, int *status)
@@ -45,7 +53,7 @@ static inline mp_i_guard mp_i_enter_lock(mp_lock *lock, int *status)
 
 static inline void mp_i_release_rlock(void *lock)
 {
-    mp_rlock_release((mp_rlock *)lock);
+    mp_rlock_release(MP_I_TO(mp_rlock *, lock));
 }
 
 static inline mp_i_guard mp_i_enter_rlock(mp_rlock *lock, int *status)
@@ -55,7 +63,7 @@ static inline mp_i_guard mp_i_enter_rlock(mp_rlock *lock, int *status)
 
 static inline void mp_i_release_condition(void *condition)
 {
-    mp_condition_release((mp_condition *)condition);
+    mp_condition_release(MP_I_TO(mp_condition *, condition));
 }
 
 static inline mp_i_guard mp_i_enter_condition(mp_condition *condition, int *status)
@@ -66,7 +74,7 @@ static inline mp_i_guard mp_i_enter_condition(mp_condition *condition, int *stat
 
 static inline void mp_i_release_semaphore(void *semaphore)
 {
-    mp_semaphore_release((mp_semaphore *)semaphore, 1);
+    mp_semaphore_release(MP_I_TO(mp_semaphore *, semaphore), 1);
 }
 
 static inline mp_i_guard mp_i_enter_semaphore(mp_semaphore *semaphore, int *status)
@@ -110,7 +118,7 @@ static inline mp_i_guard mp_i_enter(mp_semaphore *object, int *status)
 
 #define MP_I_WITH(what, status, guard)                                                             \
     for (mp_i_guard guard __attribute__((cleanup(mp_i_leave))) = MP_I_ENTER(what)(what, status);   \
-         guard.object != NULL; mp_i_leave(&guard))
+         guard.object != MP_I_NULL; mp_i_leave(&guard))
 /** @endcond */
 
 /** @addtogroup lock
@@ -132,7 +140,7 @@ static inline mp_i_guard mp_i_enter(mp_semaphore *object, int *status)
  *
  * @param object a mp_lock *, mp_rlock *, mp_condition * or mp_semaphore *
  */
-#define MP_WITH(object) MP_I_WITH(object, NULL, MP_I_CAT(mp_i_guard_, __LINE__))
+#define MP_WITH(object) MP_I_WITH(object, MP_I_NULL, MP_I_CAT(mp_i_guard_, __LINE__))
 
 /**
  * MP_WITH() that tells what acquiring returned: 0, #MP_OWNERDEAD, or the code of a failure.

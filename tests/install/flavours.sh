@@ -53,9 +53,9 @@ build() {
     diff <(exported_by_map) <(exported_by "$lib/libmproc.so") || return 1
     # shellcheck disable=SC2086 # lists of words
     {
-        $compiler $flags $link -Iinclude tests/install/outside.c -o "$out/shared" \
+        $compiler $flags $link -Iinclude tests/install/uses/outside.c -o "$out/shared" \
             -L"$lib" -lmproc -Wl,-rpath,"$lib" || return 1
-        $compiler $flags $link -static -Iinclude tests/install/outside.c -o "$out/static" \
+        $compiler $flags $link -static -Iinclude tests/install/uses/outside.c -o "$out/static" \
             "$lib/libmproc.a" -pthread -ldl -lrt || return 1
     }
     prints 'C 42 0 1 4 9' "$out/shared" || return 1

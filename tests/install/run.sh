@@ -7,45 +7,28 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 MAKE=${MAKE:-make} CC=${CC:-cc} CXX=${CXX:-c++}
-tests/packages.sh pkg-config g++
-here=$PWD/tests/install
+tests/packages.sh pkg-config g++ cmake
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# expect TEXT COMMAND ...: the command prints TEXT and nothing else.
-expect() {
-    local want=$1 got
+# outside CMAKE-OPTION [VARIABLE=VALUE ...]: all uses, with nothing in the environment but these, and
+# where it can be done without this tree.
+if [ "$(id -u)" = 0 ]; then hide=(unshare -m); else hide=(unshare -rm); fi
+case $work/ in "$PWD"/*) hide=(false) ;; esac
+"${hide[@]}" mount -t tmpfs none "$PWD" 2>/dev/null && seen=no || seen=yes
+outside() {
+    local cmake=$1
     shift
-    got=$("$@")
-    [ "$got" = "$want" ] || { echo "$*: printed '$got', not '$want'" >&2 && exit 1; }
-    echo "  $want: $(basename "$1")"
-}
-
-# use: builds and runs both programs and the examples with what pkg-config finds.
-use() {
-    local flags libs static
-    expect "$version" pkg-config --modversion mproc
-    flags=$(pkg-config --cflags mproc) libs=$(pkg-config --libs mproc)
-    static=$(pkg-config --static --libs mproc)
-    # shellcheck disable=SC2086 # lists of words
-    {
-        $CC -std=c11 -Wall -Wextra -Wpedantic -Werror $flags "$here/outside.c" -o "$work/c-shared" $libs
-        $CXX -std=c++17 -Wall -Wextra -Wpedantic -Werror $flags "$here/outside.cc" -o "$work/c++-shared" $libs
-        $CC -std=c11 -static $flags "$here/outside.c" -o "$work/c-static" $static
-        $CXX -std=c++17 -static $flags "$here/outside.cc" -o "$work/c++-static" $static
-    }
-    export LD_LIBRARY_PATH=$1
-    expect 'C 42 0 1 4 9' "$work/c-shared"
-    expect 'C 42 0 1 4 9' "$work/c-static"
-    expect 'C++ 42 0 1 4 9' "$work/c++-shared"
-    expect 'C++ 42 0 1 4 9' "$work/c++-static"
-    rm -rf "$work/examples"
-    mkdir "$work/examples"
-    cp -R examples/* "$work/examples"
-    env -u MAKEFLAGS -u MFLAGS "$MAKE" -s -C "$work/examples" CC="$CC"
-    PACE=0 "$work/examples/process_pool" | grep -q '9604, 9801\]$'
-    echo "  the examples build, and process_pool runs"
-    unset LD_LIBRARY_PATH
+    rm -rf "$work/uses"
+    cp -R tests/install/uses "$work/uses"
+    cp -R examples "$work/uses/examples"
+    set -- env -i PATH="$PATH" HOME="$work" TMPDIR="$work" LC_ALL=C.UTF-8 CC="$CC" CXX="$CXX" "$@" \
+        "$work/uses/uses.sh" "$version" "$cmake"
+    if [ "$seen" = no ]; then
+        # shellcheck disable=SC2016 # for the inner shell to expand
+        set -- "${hide[@]}" sh -c 'mount -t tmpfs none "$0" && cd / && exec "$@"' "$PWD" "$@"
+    fi
+    "$@"
 }
 
 # After uninstall nothing is there but what was there before.
@@ -61,12 +44,14 @@ version=$(sed -n 's/^#define MP_VERSION_M[AI][JN]OR *\([0-9]*\).*/\1/p;s/^#defin
 mkdir -p "$work/root/usr/include"
 before=$(listing)
 
+[ "$seen" = yes ] || echo "Nobody sees the source tree."
 echo "With a prefix:"
 place=(PREFIX="$work/root/opt/mproc")
 install "${place[@]}"
 headers=$(cd "$work/root/opt/mproc/include" && find . -name '*.h' | sort)
 [ "$headers" = "$(cd include && find . -name '*.h' | sort)" ]
-PKG_CONFIG_PATH=$work/root/opt/mproc/lib/pkgconfig use "$work/root/opt/mproc/lib"
+libraries=$work/root/opt/mproc/lib
+outside -DCMAKE_PREFIX_PATH="$work/root/opt/mproc" LIBDIR="$libraries" PKG_CONFIG_PATH="$libraries/pkgconfig"
 uninstall "${place[@]}"
 
 echo "In a staging directory:"
@@ -74,5 +59,6 @@ place=(DESTDIR="$work/root" PREFIX=/usr LIBDIR=/usr/lib/any-linux-gnu)
 install "${place[@]}"
 install "${place[@]}" # a second time, over the first
 libraries=$work/root/usr/lib/any-linux-gnu
-PKG_CONFIG_SYSROOT_DIR=$work/root PKG_CONFIG_PATH=$libraries/pkgconfig use "$libraries"
+outside -Dmproc_DIR="$libraries/cmake/mproc" LIBDIR="$libraries" PKG_CONFIG_PATH="$libraries/pkgconfig" \
+    PKG_CONFIG_SYSROOT_DIR="$work/root" LESS=1
 uninstall "${place[@]}"
