@@ -15,9 +15,10 @@ static void must(long rc)
 enum { ROWS = 8, COLUMNS = 16 };
 typedef unsigned char row[COLUMNS];
 
-static struct world {
+struct world {
     row *now, *next;
-} *world; /* set before the workers are made; what it points to is shared: a swap reaches them */
+};
+static struct world *world; /* set before the pool is made; it is shared: a swap reaches workers */
 
 static int live(const void *in, void *out, void *context)
 {

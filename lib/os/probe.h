@@ -4,12 +4,14 @@
 #define MPROC_OS_PROBE_H
 
 /*
- * MP_PROBE2(queue__get__sleep, q, left) is the probe mproc:queue__get__sleep with two arguments,
+ * MP_PROBE2(queue__get__awake, q, rc) is the probe mproc:queue__get__awake with two arguments,
  * integers or pointers. A library built with `make USDT=1` has them, and needs <sys/sdt.h> to be
- * built (Debian: systemtap-sdt-dev): each is one instruction that does nothing, and a note that says
- * where it is and where its arguments are. In any other build it is nothing, and its arguments are
- * not evaluated. docs/debugging.md has the list, which `make check-usdt` compares with the library.
+ * built (Debian: systemtap-sdt-dev): each is one instruction that does nothing, and a note that
+ * says where it is and where its arguments are. In any other build it is nothing, and its arguments
+ * are not evaluated. docs/debugging.md has the list, which `make check-usdt` compares with the library.
  */
+#include <stddef.h>
+
 #ifdef MPROC_USDT
 #include <sys/sdt.h>
 #define MP_PROBE1(name, a)       DTRACE_PROBE1(mproc, name, a)

@@ -16,10 +16,10 @@ runs=0
 
 # What the C library does at a program's start, for its streams and its threads, and what the
 # programs do themselves.
-others='access arch_prctl brk clone3 clock_nanosleep dup2 epoll_create1 epoll_ctl epoll_wait
+others='access arch_prctl brk clone3 epoll_create1 epoll_ctl epoll_wait
     epoll_pwait execve faccessat fork fstat getrandom lseek mmap mprotect munmap nanosleep prctl
     pread64 prlimit64 readlink readlinkat rt_sigaction rt_sigprocmask rt_sigreturn set_robust_list
-    set_tid_address setsockopt timerfd_create timerfd_settime unlink unlinkat writev'
+    set_tid_address setsockopt timerfd_create timerfd_settime unlinkat'
 
 # The names in the first column of the table below the heading, and all that its last column says.
 table() {
