@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* late LIBRARY: a program that is not linked with the library loads it late, in a thread, and uses a
- * queue, a process and a pool by names. After dlclose() what it has made goes on. */
+/* late LIBRARY: a program that is not linked with the library loads it late, in a thread, and uses
+ * a queue, a process and a pool by names. After dlclose() what it has made goes on. */
 #include <dlfcn.h>
 #include <mproc.h>
 #include <pthread.h>
