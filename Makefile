@@ -5,7 +5,7 @@
 #   O=DIR                                    where everything is built (build)
 #   V=1                                      show the commands
 #   CC CFLAGS CPPFLAGS LDFLAGS LDLIBS        yours; what the library needs is added to them
-#   PREFIX LIBDIR INCLUDEDIR DESTDIR         where `make install` puts it (/usr/local)
+#   PREFIX LIBDIR INCLUDEDIR DESTDIR ...     where `make install` puts it (pkgconfig/install.mk)
 #   T=NAME JOBS=N LIMIT=S MP_TEST_SCALE=X    which tests, how many at once, how patient
 #   STEPS=1                                  with kill points in the library (lib/os/step.h)
 #   USDT=1                                   with probes for tracers (lib/os/probe.h)

@@ -2,7 +2,9 @@
 # The binary interface is compared with that of the last release, as it is written in
 # pkgconfig/libmproc.abi (until the first release: as it stood when it was last written). Who changes
 # it on purpose runs `make abi symbols` and commits both files with the change: after a release, only
-# with a new major number, or before 1.0.0 a new minor one. Additions pass, and are told.
+# with a new major number, or before 1.0.0 a new minor one. New functions and enumerators pass, and
+# are told. A member at the end of options, which begin with their size, breaks nothing, but is for a
+# human to see: it fails until `make abi`.
 
 ABI := pkgconfig/libmproc.abi
 
