@@ -8,7 +8,8 @@
  * integers or pointers. A library built with `make USDT=1` has them, and needs <sys/sdt.h> to be
  * built (Debian: systemtap-sdt-dev): each is one instruction that does nothing, and a note that
  * says where it is and where its arguments are. In any other build it is nothing, and its arguments
- * are not evaluated. docs/debugging.md has the list, which `make check-usdt` compares with the library.
+ * are not evaluated. docs/debugging.md has the list, which `make check-usdt` compares with the
+ * library.
  */
 #include <stddef.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How soon others learn of a death: a process has what another one waits for, and gets SIGKILL;
- * from just before that until the other's call returns. Peers are what the kernel and the C library do
- * about it: waitpid(), a pipe that hangs up, a robust mutex.
+ * from just before that until the other's call returns. Peers are what the kernel and the C library
+ * do about it: waitpid(), a pipe that hangs up, a robust mutex.
  *
  * Who waits sleeps by then: the one that kills has let 3 ms pass.
  */
