@@ -6,7 +6,7 @@ CHAPTERS := communicating_with_pipe communicating_with_queue daemon killing_proc
             run_background_nodaemons run_background_processes spawning_processes \
             spawning_processes_namespace
 GALLERY  := connserver hashtable jobrunner logpipeline mandelbrot pi sieve
-PROGRAMS := $(CHAPTERS) $(GALLERY) eventloop insights wordcount
+PROGRAMS := $(CHAPTERS) $(GALLERY) eventloop first insights wordcount
 
 myfunc_SRC    := myfunc_main.c myfunc.c
 spawning_processes_namespace_SRC := spawning_processes_namespace.c myfunc.c

@@ -19,10 +19,21 @@ function address(name) {
     }
     return name ".html"
 }
-function link(i, page) {
+function link(i, page, mark) {
     if (href[i] == "")
         return "<span>" words[i] "</span>"
-    return "<a href=\"" href[i] "\"" (href[i] == page ? " aria-current=\"page\"" : "") ">" words[i] "</a>"
+    mark = href[i] == page ? " aria-current=\"page\"" : href[i] == group ? " aria-current=\"true\"" : ""
+    return "<a href=\"" href[i] "\"" mark ">" words[i] "</a>"
+}
+# The group of a structure's page: its place in the menu.
+function group_of(file, line, found) {
+    while (!found && (getline line < file) > 0)
+        if (match(line, /class="ingroups"><a class="el" href="[^"]*"/)) {
+            found = substr(line, RSTART, RLENGTH - 1)
+            sub(/.*"/, "", found)
+        }
+    close(file)
+    return found
 }
 function menu(page, i, j, open, out) {
     out = "<ul>\n"
@@ -31,7 +42,7 @@ function menu(page, i, j, open, out) {
             continue
         open = href[i] == page
         for (j = i + 1; j <= items && level[j]; j++)
-            open = open || href[j] == page
+            open = open || href[j] == page || href[j] == group
         if (j == i + 1) {
             if (href[i] != "")
                 out = out "<li>" link(i, page) "</li>\n"
@@ -101,6 +112,25 @@ FNR == 1 {
     sub(/^\.\//, "", page)
     out = "pages/" page
     pictures = 0
+    group = page ~ /^struct/ ? group_of(FILENAME) : "none"
+}
+# The first page is not called after itself.
+/^<title>/ {
+    sub(/libmproc – libmproc/, "libmproc – Python's multiprocessing for C")
+    sub(/ (Struct|File) Reference/, "")
+}
+# The title is the page's heading; in a text the others stand below it.
+/<div class="headertitle">/ {
+    sub(/ (Struct|File) Reference/, "")
+    sub(/<div class="title">/, "<h1 class=\"title\">")
+    sub(/<\/div><\/div>$/, "</h1></div>")
+}
+page !~ /^(group__|struct)|_8h\.html$/ {
+    for (n = 5; n >= 1; n--) {
+        gsub("<h" n ">", "<h" n + 1 ">")
+        if (!/class="title"/)
+            gsub("</h" n ">", "</h" n + 1 ">")
+    }
 }
 /^<!--MENU-->/ {
     print menu(page) > out

@@ -14,7 +14,7 @@ function html(s) {
     sub(/^\["/, "")
     sub(/"\],$/, "")
     split($0, field, /","/)
-    if (field[3] !~ /^(function|macro|typedef|enumeration)$/)
+    if (field[3] !~ /^(function|macro|type|enumeration)$/)
         next
     group = field[4]
     if (!(group in rows))

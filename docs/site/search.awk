@@ -36,6 +36,11 @@ function add(name, url, kind, where) {
     kinds[n] = kind
     places[n] = where
 }
+BEGIN {
+    words["define"] = "macro"
+    words["typedef"] = "type"
+    words["enumvalue"] = "constant"
+}
 # The first sentences, from the lists of the groups.
 FILENAME !~ /tag$/ {
     if (match($0, /<tr class="memdesc:[a-z0-9]*"/)) {
@@ -64,7 +69,7 @@ FILENAME !~ /tag$/ {
 }
 /<\/member>/ {
     if (compound == "group")
-        add(mname, mfile "#" manchor, member == "define" ? "macro" : member, title)
+        add(mname, mfile "#" manchor, member in words ? words[member] : member, title)
     else if (compound == "struct")
         add("." mname, mfile "#" manchor, "member", name)
     member = ""

@@ -55,7 +55,10 @@
             else
                 return 0;
         }
-        const kinds = { page: 8, reference: 8, function: 6, macro: 5, structure: 3, typedef: 2 };
+        // Words that are parts of one name, in order: "queue put" is mp_queue_put.
+        if (words.length > 1 && name.replace(/^mp_/, "").startsWith(words.join("_").replace(/^mp_/, "")))
+            sum += name.endsWith(words[words.length - 1]) ? 120 : 60;
+        const kinds = { page: 8, reference: 8, function: 6, macro: 5, structure: 3, type: 2, section: 2 };
         return sum + (kinds[entry[2]] || 0) - name.length / 50;
     }
 
