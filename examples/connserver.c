@@ -3,7 +3,6 @@
  * loop, and sends each connection's descriptor down a pipe from which all workers receive: the next
  * one that is free gets it. A worker that is killed takes its one connection along, and is
  * replaced. SIGTERM and ctrl-C end the server in order: what was accepted is served first. */
-#define _GNU_SOURCE
 #include "support.h"
 
 #include <netinet/in.h>
@@ -73,6 +72,7 @@ static void start(uint32_t i)
 
 static void replace(uint32_t i)
 {
+    CHECK(mp_process_join(workers[i], MP_FOREVER));
     fprintf(stderr, "a worker ended with %d\n", mp_process_exitcode(workers[i]));
     epoll_ctl(loop, EPOLL_CTL_DEL, mp_process_sentinel(workers[i]), NULL);
     CHECK(mp_process_free(workers[i]));
@@ -82,7 +82,7 @@ static void replace(uint32_t i)
 /* If all workers are busy and the pipe is full for a second, the client is turned away. */
 static void hand_over(void)
 {
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept(listener, NULL, NULL);
     int rc = fd >= 0 ? mp_connection_send_fd(giving, fd, 1) : MP_ESYS(errno);
 
     if (fd >= 0)

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum { KEYS = 200000, FATAL = 12321 * 12321, FILLERS = 4, STRIPES = 64, SLOTS = 4096, LENGTH = 24 };
+enum { KEYS = 200000, FATAL = 12321 * 12321, FILLERS = 4, STRIPES = 64, SLOTS = 4096, LENGTH = 32 };
 
 struct stripe {
     mp_lock lock;

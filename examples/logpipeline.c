@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Adds up a web server's log in a pipeline of processes, joined by two bounded queues:
- *
  *     reader --pieces--> parsers --records--> aggregator, the main process
  * Any parser may be killed: the piece that it had in hand comes back, as `pieces` redelivers; if its
  * record was on its way already, the aggregator sees the piece's number twice and drops the second.
@@ -82,8 +81,8 @@ static void start(struct pipeline *p, int i)
 
 static void on_end(struct pipeline *p, int i)
 {
+    CHECK(mp_process_join(p->waits[i].object, MP_FOREVER));
     int code = mp_process_exitcode(p->waits[i].object);
-
     CHECK(mp_process_free(p->waits[i].object));
     if (code < 0 && i > 1 && p->deaths++ < MOST_DEATHS) {
         start(p, i);
