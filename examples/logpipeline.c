@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Adds up a web server's log in a pipeline of processes, joined by two bounded queues:
  *     reader --pieces--> parsers --records--> aggregator, the main process
- * Any parser may be killed: the piece that it had in hand comes back, as `pieces` redelivers; if its
- * record was on its way already, the aggregator sees the piece's number twice and drops the second.
- * So each line counts once. The main process puts new parsers in the place of those killed. */
+ * Any parser may be killed: the piece that it had in hand comes back, as `pieces` redelivers; if
+ * its record was on its way already, the aggregator sees the piece's number twice and drops the
+ * second. So each line counts once. The main process starts new parsers for those killed. */
 #include "support.h"
 
 #include <string.h>

@@ -18,7 +18,7 @@ there_are() {
 }
 
 jobrunner() {
-    launch jobrunner "$texts/jobrunner.in" 0.5
+    launch jobrunner "$texts/jobrunner.jobs" 0.5
     ended 1 && same "$texts/jobrunner.out" "$work/out" && [ ! -s "$work/err" ]
 }
 
@@ -65,7 +65,7 @@ jobrunner_loses_its_supervisor() {
 }
 
 logpipeline() {
-    prints logpipeline "$texts/logpipeline.in" <"$texts/logpipeline.out" || return 1
+    prints logpipeline "$texts/logpipeline.log" <"$texts/logpipeline.out" || return 1
     sed 's/ *[0-9]*$//' "$texts/logpipeline.out" | awk '{ printf "%-5s %9d\n", $1, 0 }' |
         prints logpipeline -
 }
@@ -155,6 +155,6 @@ case_of hashtable
 case_of hashtable_loses_more
 for program in hashtable 'pi 100000'; do
     # shellcheck disable=SC2086 # words
-    case_of gone $program
+    case_of within 10 gone $program
 done
 finish
