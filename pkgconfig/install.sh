@@ -20,6 +20,12 @@ umask 022
 action=$1
 shift
 
+for place in "$PREFIX" "$LIBDIR" "$INCLUDEDIR" "$MANDIR" "$DOCDIR" "$CMAKEDIR" "$PKGCONFIGDIR"; do
+    case $place in
+    /* | '') ;;
+    *) echo "install: '$place' is no absolute path" >&2 && exit 1 ;;
+    esac
+done
 set_of_places="$DESTDIR|$PREFIX|$LIBDIR|$INCLUDEDIR|$MANDIR|$DOCDIR|$CMAKEDIR|$PKGCONFIGDIR"
 record=$RECORDS/$(printf '%s' "$set_of_places" | cksum | tr ' ' -)
 
