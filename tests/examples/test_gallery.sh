@@ -77,6 +77,13 @@ sys.exit(holds(sys.argv[1]) != holds(sys.argv[2]) and "the picture of the page i
 END
 }
 
+# On a terminal, which `script` makes.
+mandelbrot_shows_a_bar() {
+    command -v script >/dev/null || return 0
+    script -qec "'$O/examples/mandelbrot' '$work/m.ppm' 600" /dev/null </dev/null >"$work/out" &&
+        grep -q '100 %' "$work/out"
+}
+
 mandelbrot_cannot_write() {
     launch mandelbrot "$work/missing/m.ppm" 30
     ended 1 && grep -q "^$work/missing/m.ppm: No such file" "$work/err"
@@ -102,6 +109,7 @@ sieve() {
 
 case_of mandelbrot
 case_of mandelbrot_as_png
+case_of mandelbrot_shows_a_bar
 case_of mandelbrot_cannot_write
 case_of mandelbrot_refuses
 case_of within 3 survives mandelbrot "$work/m.ppm" 900
