@@ -11,7 +11,20 @@ tags=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
 cd "$1"
 site=$(cd "$OLDPWD" && cd "$here" && pwd)
 
-awk -f "$site/search.awk" "$tags" group__*.html >search-data.js
+texts=
+for page in *.html; do
+    case $page in
+    group__* | struct* | dir_* | trace-view.html | files.html | globals* | annotated.html | modules.html | pages.html | *_8h.html) ;;
+    *) texts="$texts $page" ;;
+    esac
+done
+{
+    echo 'var SEARCH = ['
+    awk -f "$site/search.awk" "$tags" group__*.html
+    # shellcheck disable=SC2086 # a list of names without spaces
+    awk -f "$site/text.awk" $texts
+    echo '];'
+} >search-data.js
 awk -f "$site/names.awk" search-data.js >names.part
 mkdir pages
 awk -f "$site/finish.awk" "$site/menu" ./*.html

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
 # Shows Doxygen the texts as it needs them: the first heading gets a name after its file
-# (docs/from-python.md: from_python, docs/guide/queue.md: guide_queue) and a table of contents where
-# there is something to choose from; a link to what is no page becomes plain text or leads to one.
+# (docs/from-python.md: from_python, docs/guide/queue.md: guide_queue), the others one after their
+# words, so that addresses last; there is a table of contents where there is something to choose
+# from; a link to what is no page becomes plain text or leads to one.
 # Lines of their own:
 #
 #   @twins{NAME}       examples/guide/NAME.c beside NAME.py, and what both print
@@ -56,6 +57,16 @@ FNR == 1 {
         $0 = $0 " {#" label(FILENAME) "}"
     if (sections > 3 && !contents && label(FILENAME) != "start")
         $0 = $0 "\n\n@tableofcontents"
+}
+titled && !code && /^##* / && !/\{#[^}]*\}/ {
+    name = $0
+    gsub(/`|^#* */, "", name)
+    gsub(/[^A-Za-z0-9]+/, "_", name)
+    sub(/_$/, "", name)
+    name = label(FILENAME) "_" tolower(name)
+    if (named[name]++)
+        name = name "_" named[name]
+    $0 = $0 " {#" name "}"
 }
 /^@(twins|output|sequence)\{[^}]*\}$/ {
     name = substr($0, index($0, "{") + 1)

@@ -12,7 +12,7 @@ function html(s) {
 }
 /^\["/ {
     sub(/^\["/, "")
-    sub(/"\],$/, "")
+    sub(/","[^"]*"\],$/, "")
     split($0, field, /","/)
     if (field[3] !~ /^(function|macro|type|enumeration)$/)
         next

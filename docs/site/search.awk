@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-#   awk -f search.awk TAGFILE GROUP.html ... >search-data.js
+#   awk -f search.awk TAGFILE GROUP.html ...       lines of search-data.js
 #
-# What the search knows: names, pages and sections with their place, kind and first sentence.
+# What the search knows of names: place, kind, group and first sentence.
 function inside(s) {
     sub(/^[^>]*>/, "", s)
     sub(/<\/[a-z]*>.*/, "", s)
@@ -84,17 +84,6 @@ FILENAME !~ /tag$/ {
     add(inside($0), f "#" a, "constant", title)
     next
 }
-/<docanchor / && /title="/ {
-    f = t = $0
-    sub(/.*file="/, "", f)
-    sub(/".*/, "", f)
-    sub(/.*title="/, "", t)
-    sub(/".*/, "", t)
-    if (f !~ /\.html$/)
-        f = f ".html"
-    add(t, f "#" inside($0), "section", title)
-    next
-}
 member != "" {
     if (/<name>/)
         mname = inside($0)
@@ -112,11 +101,8 @@ member != "" {
         file = file ".html"
 }
 /<filename>/ && compound == "struct" { add(name, file, "structure", "") }
-/<title>/ && compound == "page" { add(title, name == "index" ? "index.html" : file == "" ? name ".html" : file, "page", "") }
 /<filename>/ && compound == "group" { add(title, file, "reference", "") }
 END {
-    print "var SEARCH = ["
     for (i = 1; i <= n; i++)
-        print "[" quoted(names[i]) "," quoted(urls[i]) "," quoted(kinds[i]) "," quoted(places[i]) "," quoted(brief[urls[i]]) "],"
-    print "];"
+        print "[" quoted(names[i]) "," quoted(urls[i]) "," quoted(kinds[i]) "," quoted(places[i]) "," quoted(brief[urls[i]]) ",\"\"],"
 }

@@ -29,7 +29,7 @@
         menu.scrollTop = current.offsetTop - menu.clientHeight / 2;
     }
 
-    // The search: every name, page and section that holds all words that were typed.
+    // The search: every name, and every page and section that holds all words that were typed.
     const field = byId("search");
     const list = byId("results");
     const MOST = 30;
@@ -52,6 +52,8 @@
                 sum += /[a-z0-9]/.test(name[at - 1]) ? 25 : 40;
             else if (all.includes(word))
                 sum += 5;
+            else if (entry[5].includes(" " + word))
+                sum += 2;
             else
                 return 0;
         }
@@ -59,7 +61,8 @@
         if (words.length > 1 && name.replace(/^mp_/, "").startsWith(words.join("_").replace(/^mp_/, "")))
             sum += name.endsWith(words[words.length - 1]) ? 120 : 60;
         const kinds = { page: 8, reference: 8, function: 6, macro: 5, structure: 3, type: 2, section: 2 };
-        return sum + (kinds[entry[2]] || 0) - name.length / 50;
+        const late = /^(changelog|decisions|design|pains)/.test(entry[1]) ? 4 : 0;
+        return sum + (kinds[entry[2]] || 0) - late - name.length / 50;
     }
 
     function part(className, text) {
@@ -89,7 +92,9 @@
     }
 
     function search() {
-        const words = field.value.toLowerCase().replace(/\(\)/g, "").split(/\s+/).filter(Boolean);
+        const typed = field.value.toLowerCase().replace(/\(\)/g, "").split(/\s+/).filter(Boolean);
+        const telling = typed.filter((word) => !/^(a|an|and|do|does|for|how|i|in|is|of|the|to|what|when|with)$/.test(word));
+        const words = telling.length ? telling : typed;
         list.textContent = "";
         chosen = -1;
         if (!words.length)

@@ -218,7 +218,10 @@ def search(browser, start):
     if not wrong and not browser.run("return document.getElementById(location.hash.slice(1)) !== null"):
         wrong.append("search: opened a place that is not there")
     browser.open(start)
-    browser.type("nothing is called so")
+    browser.type("install")
+    shown = "return [...document.querySelectorAll('#results a')].some((a) => a.href.includes('index.html#'))"
+    wrong += until(lambda: browser.run(shown), "search in texts")
+    browser.type("xyzzy")
     wrong += until(lambda: browser.run("return document.querySelector('#results .none') !== null"), "nothing found")
     return wrong + browser.complaints()
 
