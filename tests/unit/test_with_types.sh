@@ -4,8 +4,9 @@
 # the block runs as in C; all else is an error of the compiler's.
 set -u
 CC=${CC:-cc} CXX=${CXX:-c++}
-here=$(dirname "$0")
-strict="-Wall -Wextra -Wpedantic -Werror -I$SRC/include"
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$SRC" || exit 1 # its path may hold spaces
+strict="-Wall -Wextra -Wpedantic -Werror -Iinclude"
 failed=0
 
 fail() {
