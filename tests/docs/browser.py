@@ -25,7 +25,7 @@ import time
 LIMIT = 240
 DESK, PHONE = (1280, 900), (390, 844)
 MAIN = ["index", "guide", "guide_queue", "guide_pool", "group__queue", "reference", "from_python", "examples",
-        "recipes", "deaths"]
+        "chapter_programs", "gallery", "recipes", "deaths", "performance"]
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
            "--disable-background-networking", "--disable-component-update", "--disable-sync",
            "--disable-breakpad", "--disable-crash-reporter", "--hide-scrollbars", "--force-device-scale-factor=1"]
