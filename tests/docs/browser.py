@@ -76,8 +76,8 @@ while (walker.nextNode()) {
     for (let up = e; up; up = up.parentElement)
         layers.push(parse(getComputedStyle(up).backgroundColor));
     if (e.closest('svg')) {
-        const rect = e.previousElementSibling;
-        if (rect && rect.tagName === 'rect')
+        const rect = e.previousElementSibling, around = rect && rect.getBoundingClientRect();
+        if (rect && rect.tagName === 'rect' && around.left <= box.left && around.right >= box.right)
             layers.unshift(parse(getComputedStyle(rect).fill));
     }
     const ground = layers.reverse().reduce((below, layer) => over(layer, below), [255, 255, 255, 1]);
