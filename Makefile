@@ -25,7 +25,7 @@ Q        := $(if $(filter 1,$(V)),,@)
 
 # $(eval $(call stamp,NAME,TEXT)): the file $(O)/NAME holds TEXT, and is new when TEXT has changed.
 define stamp
-ifneq ($(strip $2),$(strip $(file <$(O)/$1)))
+ifneq ($$(strip $2),$$(strip $$(file <$(O)/$1)))
 .PHONY: $(O)/$1
 endif
 $(O)/$1:

@@ -26,6 +26,8 @@ run O="$build" install-lib DESTDIR="$work/here"
     LC_ALL=tr_TR.UTF-8 TZ=Asia/Tokyo USER=other HOME=/nonexistent
     export LC_ALL TZ USER HOME
     run -j3 O="$work/elsewhere" install-lib DESTDIR="$work/there"
+    # Who installs as root must not find something to build.
+    run -q O="$work/elsewhere" lib || { echo "check-reproducible: a second make builds again" >&2 && exit 1; }
 )
 for name in libmproc.a libmproc.so; do
     cmp "$build/lib/$name" "$work/elsewhere/lib/$name" || {
