@@ -49,8 +49,9 @@ static int open_pidfd(pid_t pid)
 
 static bool have_pidfd(void)
 {
-    /* No process has the id 0. A sandbox may refuse the call by other values than ENOSYS. */
-    return syscall(SYS_pidfd_open, 0, 0) < 0 && errno == EINVAL;
+    /* No process has the id 0. A sandbox may refuse a call by other values than ENOSYS. */
+    return syscall(SYS_pidfd_open, 0, 0) < 0 && errno == EINVAL &&
+           syscall(SYS_pidfd_send_signal, -1, 0, NULL, 0) < 0 && errno == EBADF;
 }
 
 static int make_pipe(mp__child *c)

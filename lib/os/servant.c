@@ -110,6 +110,11 @@ _Noreturn static void be_middle(const errand *e)
 static int fork_twice(const errand *e)
 {
     pid_t middle = e->renew ? vfork() : fork(); /* NOLINT(clang-analyzer-*): see above */
+    if (middle < 0 && e->renew && (errno == EPERM || errno == ENOSYS)) { /* a sandbox's */
+        errand plain = *e;
+        plain.renew = false;
+        return fork_twice(&plain);
+    }
     if (middle < 0)
         return MP_ESYS(errno);
     if (middle == 0)

@@ -26,9 +26,10 @@ static int code_of(int cause)
     return cause == EAGAIN ? MP_EAGAIN : MP_ESYS(cause);
 }
 
+/* EPERM: a sandbox may refuse by it. */
 static bool lacks_nowait(int cause)
 {
-    return cause == EOPNOTSUPP || cause == ENOSYS || cause == EINVAL;
+    return cause == EOPNOTSUPP || cause == ENOSYS || cause == EINVAL || cause == EPERM;
 }
 
 /* -1 and EAGAIN if poll() does not promise it. */

@@ -89,7 +89,7 @@ for errno in 38 1; do
     each "all refused with $errno" "$(numbers $errno <"$work/dispensable") $allowed"
     while read -r name; do
         refused=$(echo "$name" | numbers $errno)
-        for program in guide/process guide/queue guide/pool recipes/retries; do
+        for program in guide/process guide/queues guide/pool recipes/retries; do
             # shellcheck disable=SC2086 # words
             [ -z "$refused" ] || prints "$name refused with $errno" "$program" $refused $allowed
         done
