@@ -32,6 +32,7 @@ works() {
             '#include <setjmp.h>' '#include <cmocka.h>' 'int main(void) { return 0; }' |
             ${CC:-cc} -x c - -o /dev/null -lcmocka 2>/dev/null
         ;;
+    llvm) command -v llvm-ar >/dev/null ;;
     man-db) command -v mandb >/dev/null ;;
     libc6-dbg) valgrind -q true >/dev/null 2>&1 ;; # it needs the symbols of ld.so
     *) command -v "$1" >/dev/null ;;
