@@ -66,14 +66,14 @@ check-valgrind: ## the unit tests under valgrind, with leak check; the slowest o
 	    $(MAKE) --no-print-directory check-unit $(if $(T),,SKIP='$(SLOW_DEATHS)')
 
 check-install: lib ## installs, builds and runs outside programs, uninstalls
-	@O='$(abspath $(O))' MAKE='$(MAKE)' CC='$(CC)' tests/install/run.sh
+	@O='$(O)' MAKE='$(MAKE)' CC='$(CC)' tests/install/run.sh
 
 lint: $(O)/lib/libmproc.so $(O)/lib/libmproc.a ## layers, budgets, names, exports, headers, style
 	@O='$(abspath $(O))' CC='$(CC)' tests/lint/run.sh
 
 cppcheck: ## static analysis by cppcheck
 	$(Q)cppcheck -q -j2 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	    --std=c11 -D_GNU_SOURCE -D__linux__ -D'_Noreturn=__attribute__((noreturn))' \
+	    --std=c11 -D_GNU_SOURCE -D__linux__ -D__LP64__ -D__GLIBC__=2 -D'_Noreturn=__attribute__((noreturn))' \
 	    -D'ElfW(t)=Elf64_##t' -Iinclude -Ilib \
 	    --suppress=missingIncludeSystem lib examples
 

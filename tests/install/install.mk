@@ -6,4 +6,4 @@
 # -m32 and musl are tried where gcc-multilib and musl-tools are.
 check-flavours: ## builds with other compilers, optimisation, hardening, LTO; tests each; F=NAME
 	@CC='$(CC)' tests/packages.sh libcmocka-dev gcc clang lld llvm
-	@O='$(abspath $(O))' MAKE='$(MAKE)' tests/install/flavours.sh $(F)
+	@O='$(O)' MAKE='$(MAKE)' tests/install/flavours.sh $(F)
