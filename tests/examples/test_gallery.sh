@@ -51,13 +51,13 @@ mandelbrot() {
 }
 
 mandelbrot_refuses() {
-    refuses mandelbrot && refuses mandelbrot --help && refuses mandelbrot m.ppm 2 &&
-        refuses mandelbrot m.ppm 20001 && refuses mandelbrot m.ppm 9x && refuses mandelbrot m.ppm 9 9
+    refuses mandelbrot && refuses mandelbrot --help && refuses mandelbrot "$work/m.ppm" 2 &&
+        refuses mandelbrot "$work/m.ppm" 20001 && refuses mandelbrot "$work/m.ppm" 9x && refuses mandelbrot "$work/m.ppm" 9 9
 }
 
 # The compressed bytes depend on zlib; what they hold is the picture of the page.
 mandelbrot_as_png() {
-    if refuses mandelbrot m.png; then
+    if refuses mandelbrot "$work/m.png"; then
         return # built without libpng
     fi
     (cd "$work" && prints mandelbrot mandelbrot.png 600) <"$expected/mandelbrot.out" || return 1

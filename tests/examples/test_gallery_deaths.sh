@@ -50,7 +50,7 @@ jobrunner_loses_its_workers() {
     while kill -0 "$pid" 2>/dev/null; do
         # shellcheck disable=SC2046 # numbers
         kill -KILL $(others | tail -n +2) 2>/dev/null
-        sleep 0.05
+        sleep 0.2
     done
     ended 1 || return 1
     printf '%s\n' 'sum        10   tries: N   55' \
@@ -125,7 +125,7 @@ hashtable() {
 
 hashtable_loses_more() {
     launch hashtable
-    while kill -0 "$pid" 2>/dev/null; do
+    for _ in 1 2 3 4 5 6 7 8; do
         kill -KILL "$(others | tail -n 1)" 2>/dev/null
         sleep 0.05
     done
@@ -145,7 +145,7 @@ gone() {
 case_of within 3 jobrunner
 case_of jobrunner_all_well
 case_of jobrunner_refuses
-case_of jobrunner_loses_its_workers
+case_of within 3 jobrunner_loses_its_workers
 case_of jobrunner_loses_its_supervisor
 case_of logpipeline
 case_of logpipeline_refuses
