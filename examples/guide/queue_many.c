@@ -41,7 +41,7 @@ int main(void)
     must(mp_process_new(&sensor, .target = measure, .arg = samples));
     must(mp_process_start(sensor));
 
-    int values[BATCH], got;
+    int values[BATCH] = {0}, got;
     mp_bytes messages[BATCH];
     for (int i = 0; i < BATCH; i++)
         messages[i] =

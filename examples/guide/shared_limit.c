@@ -13,7 +13,8 @@ static long must(long rc)
     exit(EXIT_FAILURE);
 }
 
-enum { MIB = 1 << 20, MOST = 16 };
+#define MIB ((size_t)1 << 20)
+enum { MOST = 16 };
 
 static void show_usage(const char *when)
 {
@@ -27,7 +28,7 @@ static void show_usage(const char *when)
 int main(void)
 {
     mp_arena_options options = {.size = sizeof options, .limit = 8 * MIB};
-    void *blocks[MOST];
+    void *blocks[MOST] = {NULL};
     int n = 0;
 
     must(mp_arena_configure(&options)); /* or MPROC_ARENA_LIMIT=8M */
@@ -37,8 +38,8 @@ int main(void)
     printf("full: %s\n", mp_errname(mp_shared_error()));
     show_usage("full");
 
-    mp_shared_free(blocks[--n]);
-    blocks[n++] = mp_shared_alloc(MIB);
+    mp_shared_free(blocks[n - 1]);
+    blocks[n - 1] = mp_shared_alloc(MIB);
     printf("one less, one more: %s\n", mp_errname(mp_shared_error()));
     while (n > 0)
         mp_shared_free(blocks[--n]);

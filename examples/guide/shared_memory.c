@@ -3,7 +3,6 @@
 #include <mproc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Ends the program with the reason if a call has failed. */
 static long must(long rc)
@@ -22,7 +21,7 @@ static int other_program(void *name)
     must(mp_shared_memory_new(&block, .name = name, .length = 100));
     char *text = mp_shared_memory_buffer(block);
     printf("the other reads: %s\n", text);
-    strcpy(text, "thank you");
+    snprintf(text, 100, "thank you");
     mp_shared_memory_free(block);
     return 0;
 }
@@ -36,7 +35,7 @@ int main(void)
     const char *name =
         mp_shared_memory_name(block); /* made up; .name chooses one */
     char *text = mp_shared_memory_buffer(block);
-    strcpy(text, "good morning");
+    snprintf(text, 100, "good morning");
 
     must(mp_process_new(&other, .target = other_program, .arg = (void *)name));
     must(mp_process_start(other));

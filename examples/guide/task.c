@@ -35,7 +35,7 @@ static int task(const void *in, void *out, void *context)
 
 int main(void)
 {
-    mp_task_error errors[COUNT];
+    mp_task_error errors[COUNT] = {0};
     mp_pool *pool;
     mp_result *r;
     mp_job job = {.size = sizeof job,

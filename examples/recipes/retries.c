@@ -31,7 +31,7 @@ static int download(const void *in, void *out, void *context)
 int main(void)
 {
     int pages[8] = {0, 1, 2, 3, 4, 5, 6, 7}, sizes[8] = {0};
-    mp_task_error errors[8];
+    mp_task_error errors[8] = {0};
     mp_pool *pool;
     _Atomic int *tries = MP_ARRAY(_Atomic int, 8);
     must(mp_shared_error());
