@@ -134,10 +134,17 @@ hashtable_loses_more() {
         grep -q '^fillers killed: [1-9]' "$work/out"
 }
 
-# gone PROGRAM [ARGUMENT ...]: whoever is left when the program is killed ends with it.
+it_runs() {
+    ! grep -q '^State:.Z' "/proc/$pid/status"
+}
+
+# gone PROGRAM [ARGUMENT ...]: whoever is left when the program is killed ends with it. A quick one
+# may have ended before.
 gone() {
     launch "$@"
-    comes_true there_are 2
+    until there_are 2 || ! it_runs; do
+        sleep 0.01
+    done
     kill -KILL "$pid"
     ended 137
 }
