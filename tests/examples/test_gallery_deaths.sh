@@ -135,7 +135,7 @@ hashtable_loses_more() {
 }
 
 it_runs() {
-    ! grep -q '^State:.Z' "/proc/$pid/status"
+    grep -q '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null
 }
 
 # gone PROGRAM [ARGUMENT ...]: whoever is left when the program is killed ends with it. A quick one
