@@ -38,8 +38,11 @@ talk() {
     return "$status"
 }
 
+# No port of an earlier one is read, and a case that fails leaves no server.
 starts() {
+    : >"$work/out"
     launch connserver 0
+    trap 'kill -KILL $pid 2>/dev/null' EXIT
     comes_true serves
 }
 

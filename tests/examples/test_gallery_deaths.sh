@@ -8,9 +8,11 @@
 SRC=$(cd "${SRC:-.}" && pwd)
 texts=$SRC/examples/output
 
-# others: the processes of what was launched, but not itself; those that started first come first.
+# others: the processes of what was launched, but not itself; those that started first come first,
+# which have the numbers that follow on its own, and then those from the beginning again.
 others() {
-    processes_of "$mark" | grep -vx "$pid" | sort -n
+    processes_of "$mark" | grep -vx "$pid" | awk -v main="$pid" '{ print ($1 < main), $1 }' |
+        sort -k 1,1n -k 2,2n | cut -d ' ' -f 2
 }
 
 there_are() {
