@@ -44,8 +44,9 @@ check-unit: $(call chosen,$(filter-out $(SKIP:%=$(O)/tests/unit/test_%), \
 # These have many processes come, die and go, or watch how they sleep, which takes valgrind minutes
 # and shows it nothing new; or read in the library's own structures what another process wrote, of
 # which it does not know.
-SLOW_DEATHS := sleepers daemon barrier_death condition_death exit exitcode pool_crash pool_ends \
-               pool_modes pool_signals pool_size pool_storm pool_worker progress_bar result_then \
+SLOW_DEATHS := sleepers daemon barrier barrier_death condition condition_death exit exitcode imap \
+               insight pool_crash pool_ends pool_modes pool_signals pool_size pool_storm \
+               pool_worker process_limits progress_bar queue_peers result_memory result_then \
                task trace
 
 # Each sanitizer has an object tree of its own.
