@@ -20,7 +20,7 @@
  * head's; head_segment goes from each segment to the next one; nobody writes to what is no segment;
  * at the end all was taken, and no memory is lost but what the dead had in hand.
  *
- * check: -DKILLS=0 -DPUTTERS=1 -DPUTS=4 -DUNITS=1
+ * long check: -DKILLS=0 -DPUTTERS=1 -DPUTS=4 -DUNITS=1
  * check: -DKILLS=0 -DPUTTERS=1 -DPUTS=5 -DUNITS=2
  * check: -DKILLS=1 -DPUTTERS=2 -DPUTS=2 -DUNITS=1 -DTAKERS=1
  * long check: -DKILLS=1 -DPUTTERS=1 -DPUTS=3 -DUNITS=1

@@ -30,7 +30,7 @@
  * long check: -DKILLS=0 -DPUTTERS=1 -DPUTS=2 -DTAKES=2 -DGIVES_UP
  * check: -DKILLS=0 -DPUTTERS=2
  * check: -DKILLS=1 -DPUTTERS=1 -DITEMS=2 -DTAKES=2
- * check: -DKILLS=1 -DPUTTERS=1 -DGIVES_UP
+ * long check: -DKILLS=1 -DPUTTERS=1 -DGIVES_UP
  * check: -DKILLS=1 -DPUTTERS=2 -DTAKERS=1 -DTAKES=2
  * check: -DKILLS=2 -DPUTTERS=1
  * broken: -DKILLS=1 -DPUTTERS=1 -DPUTS=2 stirred twice, the known hole
