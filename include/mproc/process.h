@@ -216,7 +216,9 @@ MP_API int mp_process_set_daemon(mp_process *p, bool daemon);
 /**
  * A descriptor that becomes readable when the process has ended, for poll and epoll.
  *
- * It belongs to p and lives as long; never close it. Thread-safe; not async-signal-safe. Python:
+ * It belongs to p and lives as long; never close it. Call mp_process_join() before
+ * mp_process_exitcode() or mp_process_free(): where the system refuses pidfds the descriptor may be
+ * readable a moment before the exit code is known. Thread-safe; not async-signal-safe. Python:
  * sentinel.
  *
  * @param p a started child of the calling process, or mp_parent_process()

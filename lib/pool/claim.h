@@ -78,7 +78,7 @@ void mp__claim_set(mp__pool_control *c, mp__slot *s, mp__range range);
  * off. */
 void mp__claim_help(mp__pool_control *c, const mp__work *w, uint64_t lane, uint64_t seen);
 
-/* In a worker that takes no more for now, and has settled its last claim. */
+/* In a worker that has settled its last claim, and takes none instead. */
 void mp__claim_end(mp__pool_control *c, mp__slot *s);
 
 /* In a worker that has no claim: it does not look at a work any more. */
